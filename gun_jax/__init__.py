@@ -1,0 +1,7 @@
+"""Guided Upsampling Network (BMVC 2018) in JAX and Flax."""
+
+from gun_jax.models import DRN, GUN, GuidedUpsampling
+from gun_jax.sampling import guided_upsample
+
+__version__ = "0.1.0"
+__all__ = ["DRN", "GUN", "GuidedUpsampling", "guided_upsample"]
