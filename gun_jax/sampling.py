@@ -1,0 +1,140 @@
+"""The sampler of the Guided Upsampling Module: equations 1 to 4 of the paper, with `jnp` gathers.
+
+Conventions: maps are NHWC; a coordinate counts pixels of the low-resolution map, pixel centres lying at whole numbers;
+offsets are (x, y) = (p, q), in pixels of the low-resolution map. Coordinates are float32 whatever the map's dtype.
+"""
+
+from typing import Literal
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gun_jax.errors import InputError
+
+Method = Literal["bilinear", "nearest"]
+Padding = Literal["border", "zeros"]
+METHODS = ("bilinear", "nearest")
+PADDINGS = ("border", "zeros")
+
+
+def guided_upsample(
+    features: jax.Array,
+    offsets: jax.Array,
+    *,
+    method: Method = "bilinear",
+    align_corners: bool = False,
+    padding: Padding = "border",
+    straight_through: bool = False,
+) -> jax.Array:
+    """Upsamples a map on a regular grid (equation 1) that a table of offsets bends (equations 2 to 4).
+
+    Zero offsets give `jax.image.resize` with `nearest` or `linear` (for upsampling, `align_corners=False`).
+
+    Gradients: with `bilinear`, those of equation 4 with respect to map and offsets. With `nearest`, the map's are exact
+    and the offsets' are zero, unless `straight_through` gives them the ones of `bilinear`. An offset that leads out of
+    a border-padded map has no gradient in that direction.
+
+    Args:
+      features: (B, h, w, C) map to be upsampled, of a floating dtype (`nearest` takes any dtype).
+      offsets: (B, H, W, 2) floating (p, q) = (x, y) shifts, any value: infinite and huge ones end in the padding, NaN
+        counts as no offset.
+      method: `nearest`, equation 2, takes the pixel at floor(x + p + 0.5); `bilinear`, equation 4, mixes four.
+      align_corners: False puts the borders of both grids on each other (half-pixel centres), True the corner pixels.
+      padding: `border` reads the nearest pixel outside of the map, `zeros` reads 0 there, as the equations do.
+      straight_through: with `nearest`, lends the offsets the gradient that `bilinear` would give them.
+
+    Returns:
+      (B, H, W, C) of the dtype of `features`.
+
+    Raises:
+      InputError: a `ValueError`, for an unknown method or padding, or shapes that do not fit each other.
+    """
+    if method not in METHODS:
+        raise InputError(f"guided_upsample: method {method!r}; expected one of {', '.join(METHODS)}")
+    if padding not in PADDINGS:
+        raise InputError(f"guided_upsample: padding {padding!r}; expected one of {', '.join(PADDINGS)}")
+    if features.ndim != 4 or offsets.ndim != 4 or offsets.shape[-1] != 2 or features.shape[0] != offsets.shape[0]:
+        raise InputError(
+            f"guided_upsample: features {features.shape} and offsets {offsets.shape}; "
+            "expected (B, h, w, C) and (B, H, W, 2)"
+        )
+    if 0 in features.shape[1:3]:
+        raise InputError(f"guided_upsample: features {features.shape} have no pixel to read")
+
+    x, y = _coordinates(features.shape[1:3], offsets, align_corners)  # (B, H, W) each
+    if method == "bilinear":
+        return _bilinear(features, x, y, padding)
+    sampled = _nearest(features, jax.lax.stop_gradient(x), jax.lax.stop_gradient(y), padding)
+    if straight_through:
+        smooth = _bilinear(jax.lax.stop_gradient(features), x, y, padding)
+        sampled += smooth - jax.lax.stop_gradient(smooth)
+    return sampled
+
+
+def _coordinates(source: tuple[int, int], offsets: jax.Array, align_corners: bool) -> tuple[jax.Array, jax.Array]:
+    """Equations 1 and 3: where each output pixel reads, x and y in pixels of the source, float32 (B, H, W)."""
+    chex.assert_type(offsets, jnp.floating)
+    height, width = offsets.shape[1:3]
+    offsets = offsets.astype(jnp.float32)
+    offsets = jnp.where(jnp.isnan(offsets), 0.0, offsets)
+    x = _regular_grid(source[1], width, align_corners) + offsets[..., 0]
+    y = _regular_grid(source[0], height, align_corners)[:, None] + offsets[..., 1]
+    return x, y
+
+
+def _regular_grid(source: int, target: int, align_corners: bool) -> np.ndarray:
+    """Equation 1 along one axis: float32 (target,)."""
+    position = np.arange(target, dtype=np.float64)
+    if align_corners:
+        grid = position * (source - 1) / max(target - 1, 1)
+    else:
+        grid = (position + 0.5) * source / target - 0.5
+    return grid.astype(np.float32)
+
+
+def _nearest(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:
+    """Equation 2."""
+    column, inside_x = _pixel(jnp.floor(x + 0.5), features.shape[2], padding)
+    row, inside_y = _pixel(jnp.floor(y + 0.5), features.shape[1], padding)
+    values = _gather(features, row, column)
+    if padding == "zeros":
+        values = jnp.where((inside_x & inside_y)[..., None], values, jnp.zeros((), values.dtype))
+    return values
+
+
+def _bilinear(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:
+    """Equation 4: of its sum over the map, the four terms that are not zero."""
+    height, width = features.shape[1:3]
+    if padding == "border":
+        x, y = jnp.clip(x, 0, width - 1), jnp.clip(y, 0, height - 1)
+    else:  # a pixel outside of the map has weight 0; far away is no different
+        x, y = jnp.clip(x, -1, width), jnp.clip(y, -1, height)
+    left, top = jnp.floor(x), jnp.floor(y)
+    right_weight, bottom_weight = x - left, y - top
+    total = jnp.zeros((), jnp.float32)
+    for step_y, weight_y in ((0, 1 - bottom_weight), (1, bottom_weight)):
+        row, inside_y = _pixel(top + step_y, height, padding)
+        for step_x, weight_x in ((0, 1 - right_weight), (1, right_weight)):
+            column, inside_x = _pixel(left + step_x, width, padding)
+            weight = weight_y * weight_x
+            if padding == "zeros":
+                weight = jnp.where(inside_x & inside_y, weight, 0.0)
+            total += weight[..., None] * _gather(features, row, column)
+    return total.astype(features.dtype)
+
+
+def _pixel(position: jax.Array, size: int, padding: Padding) -> tuple[jax.Array, jax.Array]:
+    """The pixel to read at a whole-numbered position, always one that exists, and whether the position is inside."""
+    pixel = jnp.clip(position, 0, size - 1)
+    return pixel.astype(jnp.int32), pixel == position
+
+
+def _gather(features: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
+    """Reads (B, h, w, C) at rows and columns (B, H, W): (B, H, W, C)."""
+    batch, height, width, channels = features.shape
+    flat = features.reshape(batch, height * width, channels)
+    # One gather an image: under a mesh the batch axis stays on its device.
+    read = jax.vmap(lambda pixels, index: jnp.take(pixels, index, axis=0, mode="clip"))
+    return read(flat, row * width + column)
