@@ -1,0 +1,103 @@
+"""Multi-resolution encoders (section 3, Table 1): branches of one or several DRNs that see subsampled images."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gun_jax.errors import InputError
+from gun_jax.models.drn import DRN, LEVELS
+
+FINE_LEVEL = 4  # the finer branches stop "before dilated convolutions"
+HIGH_RESOLUTION_LEVEL = 2  # "the last convolution before downsampling": what the guidance modules see
+
+
+@dataclasses.dataclass(frozen=True)
+class Branches:
+    """Subsampling factors of the branches, finest first, and whether levels 0 to 4 are one set of parameters."""
+
+    factors: tuple[int, ...]
+    shared: bool = False
+
+
+ENCODERS = {
+    "baseline": Branches((1,)),
+    "enc4": Branches((4,)),
+    "enc24": Branches((2, 4)),
+    "enc24shared": Branches((2, 4), shared=True),
+    "enc124": Branches((1, 2, 4)),
+    "enc124shared": Branches((1, 2, 4), shared=True),
+}
+BRANCH_NORMS = ("shared", "separate")
+
+
+class Encoder(nn.Module):
+    """The branches of Table 1.
+
+    Attributes:
+      name_in_paper: one of `ENCODERS`.
+      variant: of the DRN.
+      branch_norm: with shared parameters, "shared" keeps one set of batch-norm running statistics and "separate" one a
+        branch.
+      input_subsampling: by how much the images handed in are already subsampled (1, 2, 4).
+      width, dtype: as in `DRN`.
+    """
+
+    name_in_paper: str = "enc24shared"
+    variant: str = "d22"
+    branch_norm: str = "shared"
+    input_subsampling: int = 1
+    width: float = 1.0
+    dtype: Any = jnp.float32
+
+    def setup(self):
+        branches = ENCODERS[self.name_in_paper]
+        drn = {"variant": self.variant, "num_classes": None, "width": self.width, "dtype": self.dtype}
+        if branches.shared:
+            self.drn = DRN(**drn)  # one submodule, called once a branch
+            self.drns = [self.drn] * len(branches.factors)
+        else:
+            self.drns = [DRN(**drn, name=f"drn{factor}") for factor in branches.factors]
+
+    def __call__(self, images: jax.Array, train: bool = False) -> tuple[list[jax.Array], jax.Array]:
+        """Runs the branches on normalised images (B, H, W, 3).
+
+        Returns:
+          The signals of the branches, finest first: level 4 of the finer branches, level 8 of the coarsest. And the
+          high-resolution features for guidance: level 2 of the finest branch.
+        """
+        branches = ENCODERS[self.name_in_paper]
+        separate = branches.shared and self.branch_norm == "separate"
+        signals = []
+        for factor, drn in zip(branches.factors, self.drns, strict=True):
+            seen = resize(images, branch_size(images.shape[1:3], factor, self.input_subsampling))
+            last_level = LEVELS - 1 if factor == branches.factors[-1] else FINE_LEVEL
+            statistics = f"branch{factor}" if separate else ""
+            levels = drn.features(seen.astype(self.dtype), train, last_level, statistics)
+            signals.append(levels[-1])
+            if factor == branches.factors[0]:
+                high_resolution = levels[HIGH_RESOLUTION_LEVEL]
+        return signals, high_resolution
+
+
+def branch_size(size: tuple[int, int], factor: int, input_subsampling: int) -> tuple[int, int]:
+    """Size (height, width) of what a branch of subsampling `factor` sees of an image of `size`.
+
+    Raises:
+      InputError: the branch would have to enlarge the image.
+    """
+    if factor < input_subsampling:
+        raise InputError(
+            f"a branch of subsampling {factor} would have to enlarge images that are subsampled by "
+            f"{input_subsampling} already; choose an encoder of coarser branches or hand in larger images"
+        )
+    return tuple(max(1, -(-side * input_subsampling // factor)) for side in size)
+
+
+def resize(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """Resizes (B, h, w, C) to `size` (height, width) bilinearly: half-pixel centres, antialiased when it shrinks."""
+    if x.shape[1:3] == tuple(size):
+        return x
+    return jax.image.resize(x, (x.shape[0], *size, x.shape[3]), "linear")

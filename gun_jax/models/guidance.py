@@ -1,0 +1,68 @@
+"""Guidance modules (section 4, Table 4, Figure 3): predict the Guidance Offset Table.
+
+The table has 2 channels, (x, y) = (p, q) of equation 3, in pixels of the map to be upsampled. The last convolution of
+each module starts at zero: an untrained GUM is the plain upsampling that it replaces.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gun_jax.models.drn import ConvBatchNorm, scaled
+from gun_jax.models.encoder import resize
+
+
+def _offsets(dtype: Any, use_bias: bool = True) -> nn.Conv:
+    return nn.Conv(2, (1, 1), use_bias=use_bias, kernel_init=nn.initializers.zeros, dtype=dtype, name="offsets")
+
+
+class LargeRF(nn.Module):
+    """`large-rf`: upsamples the fusion output three times by 2, halving the channels each time."""
+
+    width: float = 1.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, fused: jax.Array, high_resolution: jax.Array, train: bool = False) -> jax.Array:
+        """Offsets (B, 8h, 8w, 2) from the fusion output (B, h, w, C); `high_resolution` is not used."""
+        x = fused
+        for step in range(1, 4):
+            x = resize(x, (2 * x.shape[1], 2 * x.shape[2]))
+            x = ConvBatchNorm(max(1, fused.shape[-1] >> step), dtype=self.dtype, name=f"up{step}")(x, train)
+        return _offsets(self.dtype)(x)
+
+
+class HighRes(nn.Module):
+    """`high-res`: one 1x1 convolution on an early, high-resolution map; 64 parameters at full width."""
+
+    width: float = 1.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, fused: jax.Array, high_resolution: jax.Array, train: bool = False) -> jax.Array:
+        """Offsets (B, H, W, 2) from the finest branch's level 2 (B, H, W, 32); `fused` is not used."""
+        return _offsets(self.dtype, use_bias=False)(high_resolution)
+
+
+class FusionGuidance(nn.Module):
+    """`fusion`: a `base_sum` fusion of both signals at 32 channels, then a 1x1 convolution."""
+
+    width: float = 1.0
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, fused: jax.Array, high_resolution: jax.Array, train: bool = False) -> jax.Array:
+        """Offsets (B, H, W, 2) from the fusion output (B, h, w, C) and level 2 of the finest branch (B, H, W, 32)."""
+        channels = scaled(32, self.width)
+
+        def reduce(name: str, x: jax.Array) -> jax.Array:
+            return ConvBatchNorm(channels, kernel=1, relu=False, dtype=self.dtype, name=name)(x, train)
+
+        # Reducing before upsampling gives the same sum as after it, at a fraction of the pixels.
+        low = resize(reduce("expand_low", fused), high_resolution.shape[1:3])
+        return _offsets(self.dtype)(nn.relu(reduce("expand_high", high_resolution) + low))
+
+
+GUIDANCES = {"large_rf": LargeRF, "high_res": HighRes, "fusion": FusionGuidance}
