@@ -1,0 +1,138 @@
+"""Class maps and palettes: which number means what, and in which colour it is drawn.
+
+Everywhere in the package a label is a train id, 0 to `len(names) - 1`, and `IGNORE` (255) is what neither training nor
+scoring looks at. A class map says how the values of the label files become train ids.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+
+from gun_jax.errors import InputError
+
+IGNORE = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassMap:
+    """The classes of a data set.
+
+    Attributes:
+      names: the class names, in the order of the train ids.
+      colors: one (red, green, blue) a class, each 0 to 255.
+      values: label-file value to train id; `IGNORE` for values that are known and not scored. None: values are train
+        ids already, and `IGNORE` is ignored.
+    """
+
+    names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    values: dict[int, int] | None = None
+
+    def __post_init__(self):
+        if len(self.names) != len(self.colors):
+            raise InputError(f"class map: {len(self.names)} names but {len(self.colors)} colours; give one a class")
+        if not 1 <= len(self.names) < IGNORE:
+            raise InputError(f"class map: {len(self.names)} classes; expected 1 to {IGNORE - 1}")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def palette(self) -> np.ndarray:
+        """Colours by label value: uint8 (256, 3), black where there is no class."""
+        table = np.zeros((256, 3), np.uint8)
+        table[: len(self.colors)] = self.colors
+        return table
+
+    def lookup(self) -> np.ndarray:
+        """Train id by label-file value: int16 (256,), -1 for a value outside the map."""
+        table = np.full(256, -1, np.int16)
+        values = self.values if self.values is not None else {i: i for i in range(len(self))} | {IGNORE: IGNORE}
+        for value, train_id in values.items():
+            table[value] = train_id
+        return table
+
+
+_CITYSCAPES = (
+    ("road", (128, 64, 128), 7),
+    ("sidewalk", (244, 35, 232), 8),
+    ("building", (70, 70, 70), 11),
+    ("wall", (102, 102, 156), 12),
+    ("fence", (190, 153, 153), 13),
+    ("pole", (153, 153, 153), 17),
+    ("traffic light", (250, 170, 30), 19),
+    ("traffic sign", (220, 220, 0), 20),
+    ("vegetation", (107, 142, 35), 21),
+    ("terrain", (152, 251, 152), 22),
+    ("sky", (70, 130, 180), 23),
+    ("person", (220, 20, 60), 24),
+    ("rider", (255, 0, 0), 25),
+    ("car", (0, 0, 142), 26),
+    ("truck", (0, 0, 70), 27),
+    ("bus", (0, 60, 100), 28),
+    ("train", (0, 80, 100), 31),
+    ("motorcycle", (0, 0, 230), 32),
+    ("bicycle", (119, 11, 32), 33),
+)
+
+# Cityscapes' label ids 0 to 33 (and 255 for the licence plate's -1 in 8 bits) become the benchmark's 19 train ids.
+CITYSCAPES = ClassMap(
+    names=tuple(name for name, _, _ in _CITYSCAPES),
+    colors=tuple(color for _, color, _ in _CITYSCAPES),
+    values={label_id: IGNORE for label_id in (*range(34), 255)}
+    | {label_id: train_id for train_id, (_, _, label_id) in enumerate(_CITYSCAPES)},
+)
+
+# The 11 classes of the SegNet split of CamVid; 11 is "unlabelled".
+CAMVID = ClassMap(
+    names=("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist"),
+    colors=(
+        (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (0, 0, 192), (128, 128, 0),
+        (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
+    ),
+    values={i: i for i in range(11)} | {11: IGNORE},
+)  # fmt: skip
+
+
+def load_class_map(path: str | pathlib.Path) -> ClassMap:
+    """Reads a class map from a JSON file.
+
+    The file: `{"classes": [{"name": "road", "color": [128, 64, 128], "values": [7]}, ...], "ignore": [0, 255]}`. A
+    class's place in the list is its train id; `values` are the numbers it has in the label files (default: its place),
+    `ignore` the numbers that are not scored (default: [255]). Any other number in a label file is an error.
+
+    Raises:
+      InputError: the file is missing, is not such JSON, or one value belongs to two classes.
+    """
+    path = pathlib.Path(path)
+    example = '{"classes": [{"name": "road", "color": [128, 64, 128], "values": [0]}], "ignore": [255]}'
+    try:
+        content = json.loads(path.read_text())
+        names, colors, values = [], [], {}
+        for train_id, entry in enumerate(content["classes"]):
+            names.append(str(entry["name"]))
+            colors.append(tuple(_byte(channel) for channel in entry["color"]))
+            if len(colors[-1]) != 3:
+                raise ValueError(f"class {names[-1]!r} has a colour of {len(colors[-1])} numbers, not 3")
+            for value in map(_byte, entry.get("values", [train_id])):
+                if value in values:
+                    raise ValueError(f"value {value} belongs to {names[values[value]]!r} and to {names[-1]!r}")
+                values[value] = train_id
+        for value in map(_byte, content.get("ignore", [IGNORE])):
+            if value in values:
+                raise ValueError(f"value {value} is ignored and belongs to {names[values[value]]!r}")
+            values[value] = IGNORE
+    except OSError as error:
+        raise InputError(f"class map {path}: {error.strerror}; expected a JSON file like {example}") from error
+    except KeyError as error:
+        raise InputError(f"class map {path}: no {error} entry; expected JSON like {example}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"class map {path}: {error}; expected JSON like {example}") from error
+    return ClassMap(tuple(names), tuple(colors), values)
+
+
+def _byte(value) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
+        raise ValueError(f"{value!r} is not a whole number from 0 to 255")
+    return value
