@@ -1,0 +1,82 @@
+"""Reading picture and label files into the arrays that the rest of the package trusts."""
+
+import os
+import pathlib
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from gun_jax.errors import InputError
+
+# Mean and deviation of ImageNet's RGB channels in 0..1, which the published DRN weights were trained with.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+MEAN_COLOR = tuple(round(255 * channel) for channel in MEAN)
+
+_LABEL_MODES = ("L", "P", "1")  # Pillow's names for grey, palette, black and white: one number a pixel
+
+
+def normalise(images: jax.Array) -> jax.Array:
+    """Turns uint8 RGB (..., 3), 0 to 255, into what the networks take: float32, ImageNet's mean 0 and deviation 1."""
+    if images.dtype != jnp.uint8:
+        raise InputError(f"normalise: images of {images.dtype}; expected uint8, 0 to 255")
+    scale = 1 / (255 * np.asarray(STD, np.float32))
+    shift = -np.asarray(MEAN, np.float32) / np.asarray(STD, np.float32)
+    return images.astype(jnp.float32) * scale + shift
+
+
+def read_image(path: str | os.PathLike) -> np.ndarray:
+    """Reads a picture: uint8 (H, W, 3) RGB, as it is stored (a rotation in the file's metadata is not applied).
+
+    Grey pictures get three equal channels, a transparency channel is dropped, 16 bits are scaled to 8.
+
+    Raises:
+      InputError: no such file, not a picture, or one of another kind of number.
+    """
+    picture = cv2.imdecode(_content(path), cv2.IMREAD_UNCHANGED)
+    if picture is None:
+        raise InputError(f"image {path} is not a picture that OpenCV reads; expected PNG, JPEG, TIFF, BMP or WebP")
+    if picture.dtype == np.uint16:
+        picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 is 255
+    if picture.dtype != np.uint8:
+        raise InputError(f"image {path} holds {picture.dtype} numbers; save it with 8 or 16 bits a channel")
+    if picture.ndim == 2:
+        return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
+    code = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}.get(picture.shape[2])
+    if code is None:
+        raise InputError(f"image {path} has {picture.shape[2]} channels; save it as grey, RGB or RGBA")
+    return cv2.cvtColor(picture, code)
+
+
+def read_label(path: str | os.PathLike) -> np.ndarray:
+    """Reads a label picture: uint8 (H, W), the numbers in the file (of a palette picture, the indices).
+
+    Raises:
+      InputError: no such file, not a picture, or more than one number a pixel, or numbers of 16 bits.
+    """
+    try:
+        with Image.open(path) as picture:
+            if picture.mode not in _LABEL_MODES:
+                raise InputError(
+                    f"label {path} is a picture of mode {picture.mode}; expected one byte a pixel, the class's number "
+                    f"(grey or palette PNG)"
+                )
+            return np.asarray(picture).astype(np.uint8)
+    except UnidentifiedImageError as error:
+        raise InputError(f"label {path} is not a picture; expected a grey or palette PNG of class numbers") from error
+    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InputError(f"label {path} cannot be read: {reason}") from error
+
+
+def _content(path: str | os.PathLike) -> np.ndarray:
+    try:
+        content = np.frombuffer(pathlib.Path(path).read_bytes(), np.uint8)
+    except OSError as error:
+        raise InputError(f"image {path} cannot be read: {error.strerror}") from error
+    if not content.size:
+        raise InputError(f"image {path} is an empty file")
+    return content

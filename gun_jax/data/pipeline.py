@@ -1,0 +1,74 @@
+"""The training data's way: source, order, augmentation, this process's share, batches, workers.
+
+Order and augmentation come from the seed and the number of the record alone. The position is the number of batches
+consumed, whatever the number of workers or processes, so a resumed run continues with the very next batch.
+"""
+
+from collections.abc import Iterator
+
+import grain
+import numpy as np
+
+from gun_jax.data.augment import RandomCrop, RandomFlip, RandomScale
+from gun_jax.data.sources import Source
+from gun_jax.errors import InputError
+
+
+def augmentations(data) -> list[grain.transforms.RandomMap]:
+    """The transformations that the `data` section of a configuration asks for, in their order."""
+    transforms = []
+    if data.random_scale:
+        transforms.append(RandomScale(*data.random_scale))
+    if data.crop:
+        transforms.append(RandomCrop(*data.crop))
+    if data.flip:
+        transforms.append(RandomFlip())
+    return transforms
+
+
+def training_batches(
+    source: Source,
+    data,
+    batch_size: int,
+    seed: int,
+    start: int = 0,
+    process: tuple[int, int] = (0, 1),
+) -> Iterator[dict]:
+    """Endless batches for training.
+
+    Args:
+      source: the data set; its order is shuffled anew in every round.
+      data: the `data` section of a configuration.
+      batch_size: of all processes together.
+      seed: of order and augmentation.
+      start: number of batches to leave out: the step at which a run resumes.
+      process: (index, count) of the JAX processes that share the batch.
+
+    Yields:
+      `{"image": uint8 (b, H, W, 3), "label": uint8 (b, H, W)}` with b = batch_size / count.
+
+    Raises:
+      InputError: the batch does not divide among the processes; or, at a record, what the source finds wrong.
+    """
+    index, count = process
+    if batch_size < 1 or batch_size % count:
+        raise InputError(f"config.batch_size is {batch_size}; expected a multiple of the {count} processes")
+    records = grain.MapDataset.source(source).seed(seed).shuffle().repeat(reseed_each_epoch=True)
+    for transform in augmentations(data):
+        records = records.random_map(transform)
+    # Process p takes records p, p + count, ... so that the global batch holds the same records for any count.
+    batches = records.slice(slice(index, None, count)).batch(batch_size // count, batch_fn=_stack)
+    reading = grain.ReadOptions(num_threads=data.threads, prefetch_buffer_size=data.prefetch)
+    iterator = batches.slice(slice(start, None)).to_iter_dataset(reading)
+    if data.workers:
+        iterator = iterator.mp_prefetch(grain.MultiprocessingOptions(num_workers=data.workers))
+    return iter(iterator)
+
+
+def _stack(records: list[dict]) -> dict:
+    sizes = {record["label"].shape for record in records}
+    if len(sizes) > 1:
+        raise InputError(
+            f"images of one batch have several sizes, {sorted(sizes)[:3]} (height, width); set config.data.crop"
+        )
+    return {key: np.stack([record[key] for record in records]) for key in ("image", "label")}
