@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from gun_jax.errors import InputError
+from gun_jax.models.convolution import conv
 
 # He initialisation, fan-out, as the published DRN and residual networks were trained with.
 he_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -94,13 +95,11 @@ class ConvBatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool, statistics: str = "") -> jax.Array:
-        padding = self.kernel // 2 * self.dilation
-        x = nn.Conv(
+        x = conv(
             self.channels,
-            (self.kernel, self.kernel),
-            strides=self.stride,
-            padding=padding,
-            kernel_dilation=self.dilation,
+            self.kernel,
+            stride=self.stride,
+            dilation=self.dilation,
             use_bias=False,
             kernel_init=he_fan_out,
             dtype=self.dtype,
@@ -187,7 +186,7 @@ class DRN(nn.Module):
             raise InputError(f"DRN: variant {self.variant!r}; expected one of {', '.join(VARIANTS)}")
         self.levels = [self._level(index) for index in range(LEVELS)]
         if self.num_classes is not None:
-            self.fc = nn.Conv(self.num_classes, (1, 1), kernel_init=he_fan_out, dtype=self.dtype)
+            self.fc = conv(self.num_classes, 1, use_bias=True, kernel_init=he_fan_out, dtype=self.dtype)
 
     def _level(self, index: int) -> Level:
         variant = VARIANTS[self.variant]

@@ -10,12 +10,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gun_jax.models.convolution import conv
 from gun_jax.models.drn import ConvBatchNorm, scaled
 from gun_jax.models.encoder import resize
 
 
 def _offsets(dtype: Any, use_bias: bool = True) -> nn.Conv:
-    return nn.Conv(2, (1, 1), use_bias=use_bias, kernel_init=nn.initializers.zeros, dtype=dtype, name="offsets")
+    return conv(2, 1, use_bias=use_bias, kernel_init=nn.initializers.zeros, dtype=dtype, name="offsets")
 
 
 class LargeRF(nn.Module):

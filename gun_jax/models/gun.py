@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gun_jax.errors import InputError
+from gun_jax.models.convolution import conv
 from gun_jax.models.drn import VARIANTS, scaled
 from gun_jax.models.encoder import BRANCH_NORMS, ENCODERS, Encoder, branch_size, resize
 from gun_jax.models.fusion import FUSIONS, Fusion
@@ -122,8 +123,13 @@ class GUN(nn.Module):
             for step in range(1, branches)
         ]
         # Small normal weights: He's fan-out over a handful of classes would start from logits of several units.
-        self.classify = nn.Conv(
-            self.num_classes, (1, 1), kernel_init=nn.initializers.normal(0.01), dtype=self.dtype, name="classifier"
+        self.classify = conv(
+            self.num_classes,
+            1,
+            use_bias=True,
+            kernel_init=nn.initializers.normal(0.01),
+            dtype=self.dtype,
+            name="classifier",
         )
         if self.guidance is not None:
             self.gum = GuidedUpsampling(self.guidance, self.method, **common)
