@@ -1,0 +1,140 @@
+"""The configuration of an experiment: every setting, what it means, and its default.
+
+A file under `configs/` starts from `default_config()` and assigns; it says nothing that is not special to it.
+"""
+
+import difflib
+import functools
+import json
+import operator
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from gun_jax.data.classes import ClassMap
+from gun_jax.errors import InputError
+from gun_jax.models import GUN
+
+SAVED_NAME = "config.json"  # in the workdir
+
+
+def default_config() -> ConfigDict:
+    """Every setting with its default; no other keys are taken."""
+    config = ConfigDict()
+    config.seed = 0  # of parameters, order and augmentation
+    config.epochs = 250.0
+    config.batch_size = 8  # of all devices together
+    config.eval_every_epochs = 5.0  # also the last; 0: never before the end
+    config.checkpoint_every_epochs = 1.0
+    config.keep_checkpoints = 3
+    config.log_every_steps = 20
+
+    config.data = data = ConfigDict()
+    data.source = "cityscapes"  # cityscapes, camvid, folder, synthetic
+    data.dir = ""  # "": the environment variable GUN_DATA_DIR, or ./data
+    data.train_split = "train"
+    data.eval_split = "val"
+    data.images = "{split}/images"  # of `folder`: where in dir the pictures of a split lie,
+    data.labels = "{split}/labels"  # their labels,
+    data.classes = "classes.json"  # and the class map (see gun_jax.data.classes.load_class_map)
+    data.random_scale = (0.5, 2.0)  # log-uniform; (): none
+    data.crop = ()  # (height, width); (): whole images
+    data.flip = True
+    data.synthetic_size = (160, 320)  # of `synthetic`: (height, width) of a scene,
+    data.synthetic_train = 100_000  # scenes to train on,
+    data.synthetic_val = 64  # and to evaluate on, from another seed
+    data.synthetic_seed = 0
+    data.workers = 0  # processes that read; 0: threads of this one
+    data.threads = 4  # that read, a process
+    data.prefetch = 32  # records that are read ahead
+
+    config.model = model = ConfigDict()  # the attributes of gun_jax.GUN
+    model.encoder = "enc24shared"
+    model.fusion = "postproc_sum"
+    model.guidance = "fusion"  # "none": bilinear upsampling, the paper's baseline
+    model.method = "bilinear"
+    model.input_subsampling = 1
+    model.width = 1.0
+    model.dtype = "float32"
+    model.variant = "d22"
+    model.branch_norm = "shared"
+
+    config.optimizer = optimizer = ConfigDict()
+    optimizer.peak_rate = 0.001
+    optimizer.schedule = "step"  # step, poly, constant
+    optimizer.warmup_epochs = 0.0  # the rate rises linearly from 0
+    optimizer.step_epochs = 100.0  # of `step`: epochs between two drops,
+    optimizer.step_factor = 0.1  # and by what the rate is multiplied
+    optimizer.poly_power = 0.9
+    optimizer.momentum = 0.9
+    optimizer.weight_decay = 1e-4  # not on batch norm and biases
+    return config.lock()
+
+
+def build_model(model: ConfigDict, num_classes: int) -> GUN:
+    """The network that the `model` section of a configuration describes."""
+    attributes = dict(model)
+    if attributes["guidance"] == "none":
+        attributes["guidance"] = None
+    if attributes["dtype"] not in ("float32", "bfloat16"):
+        raise InputError(f"config.model.dtype is {attributes['dtype']!r}; expected float32 or bfloat16")
+    return GUN(num_classes, **attributes)
+
+
+def save_config(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap) -> None:
+    """Writes the resolved configuration and the classes it trains into the workdir, whole or not at all."""
+    saved = {"config": config.to_dict(), "classes": {"names": classes.names, "colors": classes.colors}}
+    workdir.mkdir(parents=True, exist_ok=True)
+    unfinished = workdir / f"{SAVED_NAME}.unfinished"
+    unfinished.write_text(json.dumps(saved, indent=2) + "\n")
+    unfinished.replace(workdir / SAVED_NAME)
+
+
+def saved_config(workdir: pathlib.Path) -> tuple[ConfigDict, ClassMap]:
+    """The configuration of the run in a workdir, and its classes (of which train ids, not file values, are known).
+
+    Raises:
+      InputError: there is no run, or it was written by a version with other settings.
+    """
+    path = workdir / SAVED_NAME
+    try:
+        saved = json.loads(path.read_text())
+        config = default_config()
+        config.update(_settings(saved["config"]))
+        names, colors = saved["classes"]["names"], saved["classes"]["colors"]
+    except FileNotFoundError as error:
+        raise InputError(f"{workdir} holds no run: {path} is missing; train one with train.py --workdir") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not the configuration of a run of this version: {error}") from error
+    return config, ClassMap(tuple(names), tuple(map(tuple, colors)))
+
+
+def nearest_key(key: str, config: ConfigDict | None = None) -> str | None:
+    """The setting, "data.crop", whose name is nearest to a wrong one."""
+    names = setting_names(config if config is not None else default_config())
+    close = difflib.get_close_matches(key, names, 1, cutoff=0.5)
+    if not close:  # perhaps right but for its section
+        last = [name for name in names if name.rsplit(".")[-1] == key.rsplit(".")[-1]]
+        close = last[:1]
+    return close[0] if close else None
+
+
+def setting_names(config: ConfigDict, prefix: str = "") -> list[str]:
+    """All settings with their sections: "seed", "data.crop" and so on."""
+    names = []
+    for key, value in config.items():
+        names += setting_names(value, f"{prefix}{key}.") if isinstance(value, ConfigDict) else [prefix + key]
+    return names
+
+
+def setting(config: ConfigDict, name: str) -> Any:
+    """The value of the setting with this name, "data.crop"."""
+    return functools.reduce(operator.getitem, name.split("."), config)
+
+
+def _settings(value):
+    """JSON knows no tuples: lists become tuples again."""
+    if isinstance(value, dict):
+        return {key: _settings(entry) for key, entry in value.items()}
+    return tuple(value) if isinstance(value, list) else value

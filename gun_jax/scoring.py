@@ -1,0 +1,63 @@
+"""Scoring a network on a data set: images in fixed batches through `predict`, labels at their own size."""
+
+import functools
+from collections.abc import Callable, Iterator
+
+import grain
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gun_jax.data.classes import IGNORE
+from gun_jax.data.pictures import normalise
+from gun_jax.data.sources import Source
+from gun_jax.metrics.confusion import ConfusionMatrix
+from gun_jax.models import GUN
+
+
+def make_scorer(model: GUN, batch_size: int = 4, threads: int = 4) -> Callable[..., ConfusionMatrix]:
+    """Builds `score(variables, source, progress=None)`, which compiles once an image size, however often it is called.
+
+    `score` returns the confusion matrix of all records of the source, in the size of their labels. It calls
+    `progress(number of images)` after every batch. The records are shared among the JAX processes, a batch among the
+    devices of one.
+    """
+    mesh = Mesh(np.asarray(jax.local_devices()), ("data",))
+    whole, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
+    batch_size = -(-batch_size // mesh.size) * mesh.size
+
+    @functools.partial(jax.jit, static_argnums=2, in_shardings=(whole, shared))
+    def predict(variables, images: jax.Array, size: tuple[int, int]) -> jax.Array:
+        return model.apply(variables, normalise(images), output_size=size, method="predict")
+
+    def score(variables, source: Source, progress: Callable[[int], None] | None = None) -> ConfusionMatrix:
+        variables = jax.device_put(jax.device_get(variables), whole)
+        matrix = ConfusionMatrix(model.num_classes, IGNORE)
+        for images, labels in _batches(source, batch_size, threads):
+            # The last batch of a size is filled up with black images, so that nothing is compiled for it.
+            padding = [(0, batch_size - len(images))] + [(0, 0)] * 3
+            predictions = predict(variables, np.pad(np.stack(images), padding), labels[0].shape)
+            matrix.update(np.stack(labels), np.asarray(predictions)[: len(labels)])
+            if progress:
+                progress(len(images))
+        if jax.process_count() > 1:
+            matrix.counts = multihost_utils.process_allgather(matrix.counts).sum(0)
+        return matrix
+
+    return score
+
+
+def _batches(source: Source, batch_size: int, threads: int) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
+    """Images and labels of this process's share, up to `batch_size` of one size at a time."""
+    records = grain.MapDataset.source(source)[jax.process_index() :: jax.process_count()]
+    reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * batch_size)
+    waiting: dict[tuple, tuple[list, list]] = {}
+    for record in records.to_iter_dataset(reading):
+        size = record["image"].shape, record["label"].shape
+        images, labels = waiting.setdefault(size, ([], []))
+        images.append(record["image"])
+        labels.append(record["label"])
+        if len(images) == batch_size:
+            yield waiting.pop(size)
+    yield from waiting.values()

@@ -1,0 +1,160 @@
+"""A training run from its configuration: source -> augment -> batch -> device -> step -> metrics -> report."""
+
+import math
+import pathlib
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from gun_jax import configuration
+from gun_jax.data.classes import ClassMap
+from gun_jax.data.pipeline import training_batches
+from gun_jax.data.sources import Source, find_data_dir, load_source
+from gun_jax.errors import InputError
+from gun_jax.metrics.confusion import ConfusionMatrix
+from gun_jax.scoring import make_scorer
+from gun_jax.training.checkpoints import Checkpoints
+from gun_jax.training.reporting import Reporter, SilentReporter
+from gun_jax.training.schedule import learning_rate, sgd
+from gun_jax.training.state import TrainState, create_state
+from gun_jax.training.step import data_mesh, make_train_step, replicated, split
+
+# What may change between the pieces of a run: nothing of it decides what is learned.
+_FREE = (
+    "eval_every_epochs",
+    "checkpoint_every_epochs",
+    "keep_checkpoints",
+    "log_every_steps",
+    "data.dir",
+    "data.eval_split",
+    "data.workers",
+    "data.threads",
+    "data.prefetch",
+)
+
+
+def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
+    """Trains to the end of the schedule, from the newest checkpoint in the workdir if there is one.
+
+    Writes into the workdir: `config.json`, `checkpoints/`, `metrics.jsonl`, `curves/` (TensorBoard).
+
+    Args:
+      config: see `gun_jax.configuration.default_config`.
+      workdir: a new or empty folder, or that of the same run.
+
+    Returns:
+      The last state.
+
+    Raises:
+      InputError: data that are missing or wrong, settings that are, or the workdir of another run.
+    """
+    source, eval_source, config = _open_data(config)
+    steps_per_epoch = len(source) / config.batch_size
+    total_steps = round(config.epochs * steps_per_epoch)
+    if total_steps < 1:
+        raise InputError(f"config.epochs is {config.epochs} of {steps_per_epoch:.1f} steps; expected a step at least")
+    _claim(workdir, config, source.classes)
+
+    mesh = data_mesh()
+    model = configuration.build_model(config.model, len(source.classes))
+    rate = learning_rate(config.optimizer, steps_per_epoch, total_steps)
+    optimizer = sgd(config.optimizer, rate)
+    state = jax.device_put(create_state(model, optimizer, config.seed), replicated(mesh))
+    take_step = make_train_step(model, optimizer, mesh)
+    score = make_scorer(model, config.batch_size, config.data.threads)
+
+    with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
+        if checkpoints.latest() is not None:
+            state, _ = checkpoints.restore(state)
+        start = int(state.step)
+        with _reporter(workdir, total_steps, start, config.batch_size) as reporter:
+            if start:
+                reporter.say(f"going on at step {start} of {total_steps} in {workdir}")
+            losses = []
+            for step, batch in _numbered_batches(source, config, start, total_steps, mesh):
+                state, loss = take_step(state, batch)
+                losses.append(loss)
+                epoch = step / steps_per_epoch
+
+                def due(every_epochs: float, step: int = step) -> bool:
+                    """Whether a multiple of `every_epochs` lies in this step; at the last step always."""
+                    every = every_epochs * steps_per_epoch
+                    return step == total_steps or (every > 0 and step // every > (step - 1) // every)
+
+                evaluating, saving = due(config.eval_every_epochs), due(config.checkpoint_every_epochs)
+                if step == start + 1 or step % config.log_every_steps == 0 or evaluating or saving:
+                    mean_loss = _finite_mean(losses, step)
+                    reporter.training(step, epoch, mean_loss, float(rate(step - 1)))
+                    losses = []
+                if step == start + 1:
+                    reporter.restart_clock(step)
+                if evaluating:
+                    matrix = score(state.variables, eval_source)
+                    reporter.evaluation(step, epoch, config.data.eval_split, *_scores(matrix, source.classes))
+                    reporter.restart_clock(step)
+                if saving:
+                    checkpoints.save(state, {"step": step, "records": step * config.batch_size})
+            if start >= total_steps:
+                reporter.say(f"{workdir} was trained to its end, step {start}, already")
+    return state
+
+
+def _open_data(config: ConfigDict) -> tuple[Source, Source, ConfigDict]:
+    """The data to train on and to evaluate on, and the configuration with the folder where they were found."""
+    config = config.copy_and_resolve_references()
+    directory = find_data_dir(config.data, config.data.train_split)
+    if directory is not None:
+        config.data.dir = str(directory)
+    source = load_source(config.data, config.data.train_split)
+    eval_source = load_source(config.data, config.data.eval_split)
+    return source, eval_source, config
+
+
+def _claim(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap) -> None:
+    """Makes the workdir this run's; refuses one in which another run lies."""
+    if (workdir / configuration.SAVED_NAME).exists():
+        saved, saved_classes = configuration.saved_config(workdir)
+        for name in configuration.setting_names(config):
+            here, there = (configuration.setting(one, name) for one in (config, saved))
+            if name not in _FREE and here != there:
+                raise InputError(
+                    f"{workdir} holds another run: config.{name} is {there!r} there and {here!r} here; "
+                    "name another --workdir, or the same settings to go on"
+                )
+        if classes.names != saved_classes.names:
+            raise InputError(f"{workdir} holds a run of other classes; name another --workdir")
+    if jax.process_index() == 0:
+        configuration.save_config(workdir, config, classes)
+
+
+def _reporter(workdir: pathlib.Path, total: int, start: int, images: int) -> Reporter | SilentReporter:
+    return Reporter(workdir, total, start, images) if jax.process_index() == 0 else SilentReporter()
+
+
+def _numbered_batches(
+    source: Source, config: ConfigDict, start: int, total: int, mesh: Mesh
+) -> Iterator[tuple[int, dict]]:
+    """(number of the step, batch on the devices) from where the run stands to its end."""
+    if start >= total:
+        return
+    if config.batch_size % mesh.size:
+        raise InputError(f"config.batch_size is {config.batch_size}; expected a multiple of the {mesh.size} devices")
+    process = jax.process_index(), jax.process_count()
+    batches = training_batches(source, config.data, config.batch_size, config.seed, start, process)
+    for step, batch in zip(range(start + 1, total + 1), batches, strict=False):
+        yield step, jax.make_array_from_process_local_data(split(mesh), batch)
+
+
+def _finite_mean(losses: list[jax.Array], step: int) -> float:
+    mean = float(np.mean(jax.device_get(losses)))
+    if not math.isfinite(mean):
+        raise InputError(f"the loss is {mean} at step {step}; lower config.optimizer.peak_rate, or warm up longer")
+    return mean
+
+
+def _scores(matrix: ConfusionMatrix, classes: ClassMap) -> tuple[float, float, dict[str, float | None]]:
+    iou = {name: None if math.isnan(x) else float(x) for name, x in zip(classes.names, matrix.iou(), strict=True)}
+    return matrix.miou(), matrix.accuracy(), iou

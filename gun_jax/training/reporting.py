@@ -1,0 +1,123 @@
+"""What a run tells: progress on the screen, rows in `metrics.jsonl`, curves for TensorBoard."""
+
+import datetime
+import json
+import pathlib
+import time
+
+import rich.console
+import rich.progress
+from tensorboardX import SummaryWriter
+
+METRICS_NAME = "metrics.jsonl"
+
+
+class Reporter:
+    """Reports a training run; use it as a context.
+
+    A terminal shows a bar; where there is none (a log file), every report is a line.
+
+    Args:
+      workdir: of the run.
+      total: number of steps of the whole run.
+      start: the step at which it goes on; rows of later steps, which were lost with their state, are dropped.
+      images: number of images a step.
+    """
+
+    def __init__(self, workdir: pathlib.Path, total: int, start: int, images: int):
+        self._total, self._images = total, images
+        self._path = workdir / METRICS_NAME
+        _drop_rows_after(self._path, start)
+        self._curves = SummaryWriter(str(workdir / "curves"), purge_step=start + 1 if start else None)
+        self._console = rich.console.Console(highlight=False, soft_wrap=True)
+        self._progress = rich.progress.Progress(
+            "{task.description}",
+            rich.progress.BarColumn(),
+            rich.progress.MofNCompleteColumn(),
+            "{task.fields[news]}",
+            rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._bar = self._progress.add_task("training", total=total, completed=start, news="compiling ...")
+        self._last = (start, time.monotonic())
+        self._speed = 0.0
+
+    def __enter__(self) -> "Reporter":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._progress.stop()
+        self._curves.close()
+
+    def say(self, line: str) -> None:
+        """Shows a line."""
+        self._console.print(line, markup=False)
+
+    def restart_clock(self, step: int) -> None:
+        """Leaves the time since the last report (compiling, evaluating) out of images/s."""
+        self._last = (step, time.monotonic())
+
+    def training(self, step: int, epoch: float, loss: float, rate: float) -> None:
+        """Reports the mean loss since the last report, and the learning rate."""
+        now = time.monotonic()
+        done, since = self._last
+        if step > done:
+            self._speed = (step - done) * self._images / (now - since)
+        self._last = (step, now)
+        news = f"epoch {epoch:.1f}  loss {loss:.3f}  rate {rate:.2g}  {self._speed:.1f} images/s"
+        self._progress.update(self._bar, completed=step, news=news)
+        if not self._console.is_terminal:
+            left = datetime.timedelta(seconds=round((self._total - step) * self._images / max(self._speed, 1e-9)))
+            self.say(f"step {step}/{self._total}  {news}  {left} left")
+        self._write(step, epoch, {"loss": loss, "learning_rate": rate, "images_per_second": round(self._speed, 2)})
+
+    def evaluation(self, step: int, epoch: float, split: str, miou: float, accuracy: float, iou: dict) -> None:
+        """Reports the scores of an evaluation; `iou` is by class name, None for a class that does not occur."""
+        self.say(f"step {step}/{self._total}  epoch {epoch:.1f}  {split}: mIoU {miou:.2%}, accuracy {accuracy:.2%}")
+        scores = {f"{split}/miou": miou, f"{split}/accuracy": accuracy}
+        self._write(step, epoch, scores | {f"{split}/iou/{name}": value for name, value in iou.items()})
+
+    def _write(self, step: int, epoch: float, values: dict) -> None:
+        row = {"step": step, "epoch": round(epoch, 4)} | values
+        with self._path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        for name, value in values.items():
+            if value is not None:
+                self._curves.add_scalar(name, value, step)
+
+
+class SilentReporter:
+    """What the other processes of a run report with: nothing."""
+
+    def __enter__(self) -> "SilentReporter":
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        pass
+
+    restart_clock = training = evaluation = lambda self, *args: None
+
+
+def read_rows(path: pathlib.Path) -> list[dict]:
+    """The rows of a `metrics.jsonl`; a last line that was cut off does not count."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def _drop_rows_after(path: pathlib.Path, step: int) -> None:
+    if not path.exists():
+        return
+    kept = [row for row in read_rows(path) if row["step"] <= step]
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    unfinished.replace(path)

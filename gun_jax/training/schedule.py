@@ -1,0 +1,49 @@
+"""Learning rate by step, and the optimiser that takes it (section 5 of the paper)."""
+
+import jax
+import optax
+from ml_collections import ConfigDict
+
+from gun_jax.errors import InputError
+
+SCHEDULES = ("step", "poly", "constant")
+
+
+def learning_rate(optimizer: ConfigDict, steps_per_epoch: float, total_steps: int) -> optax.Schedule:
+    """The learning rate as a function of the number of steps taken.
+
+    It rises linearly over the warm-up, and then, counting from its end: `step` multiplies the peak by `step_factor`
+    after every `step_epochs`; `poly` is peak * (1 - progress) ^ `poly_power`, 0 after the last step; `constant` stays.
+
+    Raises:
+      InputError: an unknown schedule, or a warm-up that is not shorter than the training.
+    """
+    if optimizer.schedule not in SCHEDULES:
+        raise InputError(f"config.optimizer.schedule is {optimizer.schedule!r}; expected {', '.join(SCHEDULES)}")
+    warmup = round(optimizer.warmup_epochs * steps_per_epoch)
+    if not 0 <= warmup < max(total_steps, 1):
+        raise InputError(f"config.optimizer.warmup_epochs of {optimizer.warmup_epochs} is not shorter than the training")
+    peak, rest = optimizer.peak_rate, total_steps - warmup
+    if optimizer.schedule == "step":
+        every = max(1, round(optimizer.step_epochs * steps_per_epoch))
+        main = optax.exponential_decay(peak, every, optimizer.step_factor, staircase=True)
+    elif optimizer.schedule == "poly":
+        main = optax.polynomial_schedule(peak, 0.0, optimizer.poly_power, rest)
+    else:
+        main = optax.constant_schedule(peak)
+    if not warmup:
+        return main
+    return optax.join_schedules([optax.linear_schedule(peak / warmup, peak, warmup), main], [warmup])
+
+
+def sgd(optimizer: ConfigDict, rate: optax.Schedule) -> optax.GradientTransformation:
+    """SGD with momentum; weight decay, as in PyTorch, is added to the gradient before the momentum."""
+    return optax.chain(
+        optax.add_decayed_weights(optimizer.weight_decay, mask=decayed),
+        optax.sgd(rate, momentum=optimizer.momentum),
+    )
+
+
+def decayed(params) -> dict:
+    """True for the parameters that weight decay pulls at: convolution kernels, not biases, not batch norm."""
+    return jax.tree.map_with_path(lambda path, _: path[-1].key == "kernel", params)

@@ -1,0 +1,40 @@
+"""The state of a training run: one pytree."""
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from gun_jax.models import GUN
+
+
+@flax.struct.dataclass
+class TrainState:
+    """What changes from step to step.
+
+    Attributes:
+      step: int32 (), the number of steps taken: also the position in the training data.
+      params: float32 parameters.
+      batch_stats: float32 running statistics of batch norm.
+      opt_state: momentum and count of the optimiser.
+    """
+
+    step: jax.Array
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """What `GUN.apply` takes."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+def create_state(model: GUN, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
+    """The state before the first step; a function of the seed alone."""
+    # The parameters do not depend on the image size; small images initialise quickly.
+    variables = jax.jit(model.init)(jax.random.key(seed), jnp.zeros((1, 64, 64, 3)))
+    params = variables["params"]
+    return TrainState(jnp.zeros((), jnp.int32), params, variables["batch_stats"], optimizer.init(params))

@@ -1,0 +1,79 @@
+"""One training step: loss, gradient, update, compiled for a mesh of devices."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gun_jax.data.classes import IGNORE
+from gun_jax.data.pictures import normalise
+from gun_jax.models import GUN
+from gun_jax.training.state import TrainState
+
+DATA_AXIS = "data"
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Mean softmax cross-entropy of the labelled pixels (the paper's loss).
+
+    Args:
+      logits: float32 (B, H, W, C).
+      labels: integer (B, H, W), train ids; pixels of `IGNORE` do not count.
+
+    Returns:
+      float32 (), 0 if no pixel is labelled.
+    """
+    counted = labels != IGNORE
+    # Comparing with every class instead of indexing keeps scatters out of the backward pass.
+    chosen = labels[..., None].astype(jnp.int32) == jnp.arange(logits.shape[-1])
+    losses = jax.nn.logsumexp(logits, -1) - jnp.sum(logits, -1, where=chosen)
+    return jnp.sum(losses, where=counted) / jnp.maximum(counted.sum(), 1)
+
+
+def data_mesh() -> Mesh:
+    """All devices of all processes in one axis, along which batches are split."""
+    return Mesh(np.asarray(jax.devices()), (DATA_AXIS,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Every device holds the whole array."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def split(mesh: Mesh) -> NamedSharding:
+    """Every device holds its share of the first axis."""
+    return NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+
+
+def make_train_step(
+    model: GUN, optimizer: optax.GradientTransformation, mesh: Mesh
+) -> Callable[[TrainState, dict], tuple[TrainState, jax.Array]]:
+    """Compiles a step: (state, batch) to (next state, loss float32 ()).
+
+    The batch is `{"image": uint8 (B, H, W, 3), "label": uint8 (B, H, W)}`, B split over the mesh. Batch norm and loss
+    see the whole batch. The state handed in is donated: use only the one that comes back.
+    """
+
+    def step(state: TrainState, batch: dict) -> tuple[TrainState, jax.Array]:
+        images, labels = normalise(batch["image"]), batch["label"]
+
+        def loss_of(params):
+            logits, updates = model.apply(
+                {"params": params, "batch_stats": state.batch_stats},
+                images,
+                train=True,
+                output_size=labels.shape[1:3],
+                mutable=["batch_stats"],
+            )
+            return cross_entropy(logits, labels), updates["batch_stats"]
+
+        (loss, batch_stats), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(state.step + 1, params, batch_stats, opt_state), loss
+
+    whole, shared = replicated(mesh), split(mesh)
+    return jax.jit(step, in_shardings=(whole, shared), out_shardings=(whole, whole), donate_argnums=0)
