@@ -14,9 +14,11 @@ from ml_collections import ConfigDict
 
 from gun_jax.data.classes import ClassMap
 from gun_jax.errors import InputError
+from gun_jax.files import write_whole
 from gun_jax.models import GUN
 
 SAVED_NAME = "config.json"  # in the workdir
+_DTYPES = ("float32", "bfloat16")
 
 
 def default_config() -> ConfigDict:
@@ -72,23 +74,44 @@ def default_config() -> ConfigDict:
     return config.lock()
 
 
+_POSITIVE = ("epochs", "batch_size", "keep_checkpoints", "log_every_steps", "model.width", "optimizer.peak_rate",
+             "optimizer.step_epochs", "optimizer.step_factor", "data.threads", "data.prefetch")  # fmt: skip
+_NOT_NEGATIVE = ("seed", "eval_every_epochs", "checkpoint_every_epochs", "data.workers", "optimizer.warmup_epochs",
+                 "optimizer.momentum", "optimizer.weight_decay")  # fmt: skip
+_PAIRS_OR_NONE = ("data.crop", "data.random_scale")
+
+
+def validate(config: ConfigDict) -> None:
+    """Looks for values that no run can have.
+
+    Raises:
+      InputError: there is one: says which, and what was expected.
+    """
+    for name in _POSITIVE:
+        if not setting(config, name) > 0:
+            raise InputError(f"config.{name} is {setting(config, name)!r}; expected more than 0")
+    for name in _NOT_NEGATIVE:
+        if not setting(config, name) >= 0:
+            raise InputError(f"config.{name} is {setting(config, name)!r}; expected 0 or more")
+    for name in _PAIRS_OR_NONE:
+        if len(setting(config, name)) not in (0, 2):
+            raise InputError(f"config.{name} is {setting(config, name)!r}; expected two numbers, as (240, 320), or ()")
+    if config.model.dtype not in _DTYPES:
+        raise InputError(f"config.model.dtype is {config.model.dtype!r}; expected {' or '.join(_DTYPES)}")
+
+
 def build_model(model: ConfigDict, num_classes: int) -> GUN:
     """The network that the `model` section of a configuration describes."""
     attributes = dict(model)
     if attributes["guidance"] == "none":
         attributes["guidance"] = None
-    if attributes["dtype"] not in ("float32", "bfloat16"):
-        raise InputError(f"config.model.dtype is {attributes['dtype']!r}; expected float32 or bfloat16")
     return GUN(num_classes, **attributes)
 
 
 def save_config(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap) -> None:
-    """Writes the resolved configuration and the classes it trains into the workdir, whole or not at all."""
+    """Writes the resolved configuration and the classes that it trains into the workdir."""
     saved = {"config": config.to_dict(), "classes": {"names": classes.names, "colors": classes.colors}}
-    workdir.mkdir(parents=True, exist_ok=True)
-    unfinished = workdir / f"{SAVED_NAME}.unfinished"
-    unfinished.write_text(json.dumps(saved, indent=2) + "\n")
-    unfinished.replace(workdir / SAVED_NAME)
+    write_whole(workdir / SAVED_NAME, json.dumps(saved, indent=2) + "\n")
 
 
 def saved_config(workdir: pathlib.Path) -> tuple[ConfigDict, ClassMap]:
@@ -110,7 +133,7 @@ def saved_config(workdir: pathlib.Path) -> tuple[ConfigDict, ClassMap]:
     return config, ClassMap(tuple(names), tuple(map(tuple, colors)))
 
 
-def nearest_key(key: str, config: ConfigDict | None = None) -> str | None:
+def nearest_setting(key: str, config: ConfigDict | None = None) -> str | None:
     """The setting, "data.crop", whose name is nearest to a wrong one."""
     names = setting_names(config if config is not None else default_config())
     close = difflib.get_close_matches(key, names, 1, cutoff=0.5)

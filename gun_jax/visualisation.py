@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gun_jax.data.classes import IGNORE, ClassMap
 from gun_jax.errors import InputError
+from gun_jax.files import write_whole
 
 # Lengths below this many low-resolution pixels are not blown up to full colour: an untrained table is white, not noise.
 _LEAST_FULL_LENGTH = 0.1
@@ -199,20 +200,11 @@ def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
     Raises:
       InputError: the file cannot be written, or `picture` is not such an array.
     """
-    path, picture = pathlib.Path(path), np.asarray(picture)
+    picture = np.asarray(picture)
     if picture.ndim != 3 or picture.shape[-1] != 3 or picture.dtype != np.uint8 or not picture.size:
         raise InputError(f"picture of shape {picture.shape}, {picture.dtype}; expected (height, width, 3), uint8")
     _, content = cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            unfinished.write_bytes(content.tobytes())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose a path in a writable folder") from error
+    write_whole(path, content.tobytes())
 
 
 def curve_figure(rows: list[dict], path: str | os.PathLike) -> None:
@@ -337,7 +329,8 @@ def _error_key(verdicts: np.ndarray, width: int, letters: int) -> np.ndarray:
     counts = np.bincount(verdicts.ravel(), minlength=len(_VERDICTS))
     scored = max(1, counts[:-1].sum())
     shares = [f" {count / scored:.1%}".replace("%", " %") for count in counts[:-1]] + [""]
-    return _key([(name + share, color) for (name, color), share in zip(_VERDICTS.items(), shares)], width, letters)
+    entries = [(name + share, color) for (name, color), share in zip(_VERDICTS.items(), shares, strict=True)]
+    return _key(entries, width, letters)
 
 
 def _with_wheel(picture: np.ndarray) -> np.ndarray:

@@ -1,5 +1,9 @@
 """Intersection over union from a confusion matrix (the paper's measure, as the Cityscapes benchmark defines it)."""
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from gun_jax.errors import InputError
@@ -57,7 +61,7 @@ class ConfusionMatrix:
         return self
 
     def iou(self) -> np.ndarray:
-        """Intersection over union of each class: float64 (C,), 0 to 1, NaN for a class neither present nor predicted."""
+        """Intersection over union by class: float64 (C,), 0 to 1, NaN for a class neither present nor predicted."""
         hits = np.diag(self.counts)
         return _ratio(hits, self.counts.sum(0) + self.counts.sum(1) - hits)
 
@@ -69,6 +73,15 @@ class ConfusionMatrix:
     def accuracy(self) -> float:
         """Fraction of the counted pixels with the right class, 0 to 1; NaN if no pixel counts."""
         return float(_ratio(np.trace(self.counts), self.counts.sum()))
+
+    def scores(self, names: Sequence[str]) -> dict[str, Any]:
+        """The scores as JSON takes them: "miou", "accuracy" and "iou" by class name; None where there is no value."""
+        iou = {name: _or_none(value) for name, value in zip(names, self.iou(), strict=True)}
+        return {"miou": _or_none(self.miou()), "accuracy": _or_none(self.accuracy()), "iou": iou}
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def _ratio(part, whole) -> np.ndarray:

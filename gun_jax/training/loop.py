@@ -1,5 +1,6 @@
 """A training run from its configuration: source -> augment -> batch -> device -> step -> metrics -> report."""
 
+import functools
 import math
 import pathlib
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ from gun_jax.data.classes import ClassMap
 from gun_jax.data.pipeline import training_batches
 from gun_jax.data.sources import Source, find_data_dir, load_source
 from gun_jax.errors import InputError
-from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.scoring import make_scorer
 from gun_jax.training.checkpoints import Checkpoints
 from gun_jax.training.reporting import Reporter, SilentReporter
@@ -71,35 +71,41 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
             state, _ = checkpoints.restore(state)
         start = int(state.step)
         with _reporter(workdir, total_steps, start, config.batch_size) as reporter:
-            if start:
-                reporter.say(f"going on at step {start} of {total_steps} in {workdir}")
+            reporter.say(_beginning(workdir, state, start, total_steps, len(source), mesh))
             losses = []
             for step, batch in _numbered_batches(source, config, start, total_steps, mesh):
                 state, loss = take_step(state, batch)
                 losses.append(loss)
-                epoch = step / steps_per_epoch
-
-                def due(every_epochs: float, step: int = step) -> bool:
-                    """Whether a multiple of `every_epochs` lies in this step; at the last step always."""
-                    every = every_epochs * steps_per_epoch
-                    return step == total_steps or (every > 0 and step // every > (step - 1) // every)
-
-                evaluating, saving = due(config.eval_every_epochs), due(config.checkpoint_every_epochs)
-                if step == start + 1 or step % config.log_every_steps == 0 or evaluating or saving:
-                    mean_loss = _finite_mean(losses, step)
-                    reporter.training(step, epoch, mean_loss, float(rate(step - 1)))
-                    losses = []
                 if step == start + 1:
-                    reporter.restart_clock(step)
+                    loss.block_until_ready()
+                    reporter.first_step(step)
+                epoch = step / steps_per_epoch
+                due = functools.partial(_due, step, total_steps)
+                evaluating = due(config.eval_every_epochs * steps_per_epoch)
+                saving = due(config.checkpoint_every_epochs * steps_per_epoch)
+                if evaluating or saving or due(config.log_every_steps):
+                    reporter.training(step, epoch, _finite_mean(losses, step), float(rate(step - 1)))
+                    losses = []
                 if evaluating:
                     matrix = score(state.variables, eval_source)
-                    reporter.evaluation(step, epoch, config.data.eval_split, *_scores(matrix, source.classes))
-                    reporter.restart_clock(step)
+                    reporter.evaluation(step, epoch, config.data.eval_split, matrix, source.classes.names)
                 if saving:
                     checkpoints.save(state, {"step": step, "records": step * config.batch_size})
-            if start >= total_steps:
-                reporter.say(f"{workdir} was trained to its end, step {start}, already")
     return state
+
+
+def _due(step: int, total: int, every: float) -> bool:
+    """Whether a multiple of `every` steps (0: none) was reached with this step; at the last step always."""
+    return step == total or (every > 0 and step // every > (step - 1) // every)
+
+
+def _beginning(workdir: pathlib.Path, state: TrainState, start: int, total: int, images: int, mesh: Mesh) -> str:
+    if start >= total:
+        return f"{workdir} was trained to its end, step {start}, already"
+    millions = sum(leaf.size for leaf in jax.tree.leaves(state.params)) / 1e6
+    devices = f"{mesh.size} {jax.devices()[0].platform.upper()} device{'s' if mesh.size > 1 else ''}"
+    begin = f"going on at step {start}" if start else "compiling the first step"
+    return f"{workdir}: {millions:.2f} M parameters, {images} images, {total} steps on {devices}; {begin} ..."
 
 
 def _open_data(config: ConfigDict) -> tuple[Source, Source, ConfigDict]:
@@ -153,8 +159,3 @@ def _finite_mean(losses: list[jax.Array], step: int) -> float:
     if not math.isfinite(mean):
         raise InputError(f"the loss is {mean} at step {step}; lower config.optimizer.peak_rate, or warm up longer")
     return mean
-
-
-def _scores(matrix: ConfusionMatrix, classes: ClassMap) -> tuple[float, float, dict[str, float | None]]:
-    iou = {name: None if math.isnan(x) else float(x) for name, x in zip(classes.names, matrix.iou(), strict=True)}
-    return matrix.miou(), matrix.accuracy(), iou

@@ -4,10 +4,14 @@ import datetime
 import json
 import pathlib
 import time
+from collections.abc import Sequence
 
 import rich.console
 import rich.progress
 from tensorboardX import SummaryWriter
+
+from gun_jax.files import write_whole
+from gun_jax.metrics.confusion import ConfusionMatrix
 
 METRICS_NAME = "metrics.jsonl"
 
@@ -41,7 +45,6 @@ class Reporter:
         )
         self._bar = self._progress.add_task("training", total=total, completed=start, news="compiling ...")
         self._last = (start, time.monotonic())
-        self._speed = 0.0
 
     def __enter__(self) -> "Reporter":
         self._progress.start()
@@ -55,29 +58,36 @@ class Reporter:
         """Shows a line."""
         self._console.print(line, markup=False)
 
-    def restart_clock(self, step: int) -> None:
-        """Leaves the time since the last report (compiling, evaluating) out of images/s."""
-        self._last = (step, time.monotonic())
+    def first_step(self, step: int) -> None:
+        """Tells that the first step is done; the time that it took, compiling, does not count in images/s."""
+        now = time.monotonic()
+        self.say(f"first step after {now - self._last[1]:.1f} s")
+        self._last = (step, now)
 
     def training(self, step: int, epoch: float, loss: float, rate: float) -> None:
         """Reports the mean loss since the last report, and the learning rate."""
         now = time.monotonic()
         done, since = self._last
-        if step > done:
-            self._speed = (step - done) * self._images / (now - since)
+        # A report right after the first step has no step to take the time of.
+        speed = (step - done) * self._images / (now - since) if step > done else None
         self._last = (step, now)
-        news = f"epoch {epoch:.1f}  loss {loss:.3f}  rate {rate:.2g}  {self._speed:.1f} images/s"
+        news = f"epoch {epoch:.1f}  loss {loss:.3f}  rate {rate:.2g}" + (f"  {speed:.1f} images/s" if speed else "")
         self._progress.update(self._bar, completed=step, news=news)
         if not self._console.is_terminal:
-            left = datetime.timedelta(seconds=round((self._total - step) * self._images / max(self._speed, 1e-9)))
-            self.say(f"step {step}/{self._total}  {news}  {left} left")
-        self._write(step, epoch, {"loss": loss, "learning_rate": rate, "images_per_second": round(self._speed, 2)})
+            left = round((self._total - step) * self._images / speed) if speed else None
+            self.say(
+                f"step {step}/{self._total}  {news}" + (f"  {datetime.timedelta(seconds=left)} left" if speed else "")
+            )
+        self._write(step, epoch, {"loss": loss, "learning_rate": rate, "images_per_second": speed})
 
-    def evaluation(self, step: int, epoch: float, split: str, miou: float, accuracy: float, iou: dict) -> None:
-        """Reports the scores of an evaluation; `iou` is by class name, None for a class that does not occur."""
+    def evaluation(self, step: int, epoch: float, split: str, matrix: ConfusionMatrix, names: Sequence[str]) -> None:
+        """Reports the scores of an evaluation; the time that it took does not count in images/s."""
+        scores = matrix.scores(names)
+        miou, accuracy = matrix.miou(), matrix.accuracy()
         self.say(f"step {step}/{self._total}  epoch {epoch:.1f}  {split}: mIoU {miou:.2%}, accuracy {accuracy:.2%}")
-        scores = {f"{split}/miou": miou, f"{split}/accuracy": accuracy}
-        self._write(step, epoch, scores | {f"{split}/iou/{name}": value for name, value in iou.items()})
+        classes = {f"{split}/iou/{name}": value for name, value in scores["iou"].items()}
+        self._write(step, epoch, {f"{split}/miou": scores["miou"], f"{split}/accuracy": scores["accuracy"]} | classes)
+        self._last = (step, time.monotonic())
 
     def _write(self, step: int, epoch: float, values: dict) -> None:
         row = {"step": step, "epoch": round(epoch, 4)} | values
@@ -97,10 +107,7 @@ class SilentReporter:
     def __exit__(self, *_) -> None:
         pass
 
-    def say(self, line: str) -> None:
-        pass
-
-    restart_clock = training = evaluation = lambda self, *args: None
+    say = first_step = training = evaluation = lambda self, *args: None
 
 
 def read_rows(path: pathlib.Path) -> list[dict]:
@@ -118,6 +125,4 @@ def _drop_rows_after(path: pathlib.Path, step: int) -> None:
     if not path.exists():
         return
     kept = [row for row in read_rows(path) if row["step"] <= step]
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text("".join(json.dumps(row) + "\n" for row in kept))
-    unfinished.replace(path)
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in kept))

@@ -22,7 +22,9 @@ def learning_rate(optimizer: ConfigDict, steps_per_epoch: float, total_steps: in
         raise InputError(f"config.optimizer.schedule is {optimizer.schedule!r}; expected {', '.join(SCHEDULES)}")
     warmup = round(optimizer.warmup_epochs * steps_per_epoch)
     if not 0 <= warmup < max(total_steps, 1):
-        raise InputError(f"config.optimizer.warmup_epochs of {optimizer.warmup_epochs} is not shorter than the training")
+        raise InputError(
+            f"config.optimizer.warmup_epochs of {optimizer.warmup_epochs} is not shorter than the training"
+        )
     peak, rest = optimizer.peak_rate, total_steps - warmup
     if optimizer.schedule == "step":
         every = max(1, round(optimizer.step_epochs * steps_per_epoch))

@@ -1,0 +1,25 @@
+"""Writing files so that a reader, or a run after a kill, never meets half of one."""
+
+import os
+import pathlib
+
+from gun_jax.errors import InputError
+
+
+def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
+    """Writes a file, and the folders above it: whole, or what was there before stays.
+
+    Raises:
+      InputError: it cannot be written.
+    """
+    path = pathlib.Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}; choose a path in a writable folder") from error
