@@ -1,7 +1,10 @@
 """Guided Upsampling Network (BMVC 2018) in JAX and Flax."""
 
+from gun_jax.data.pictures import normalise
+from gun_jax.inference import load_run
+from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.models import DRN, GUN, GuidedUpsampling
 from gun_jax.sampling import guided_upsample
 
 __version__ = "0.1.0"
-__all__ = ["DRN", "GUN", "GuidedUpsampling", "guided_upsample"]
+__all__ = ["DRN", "GUN", "ConfusionMatrix", "GuidedUpsampling", "guided_upsample", "load_run", "normalise"]

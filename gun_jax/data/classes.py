@@ -80,7 +80,7 @@ _CITYSCAPES = (
 CITYSCAPES = ClassMap(
     names=tuple(name for name, _, _ in _CITYSCAPES),
     colors=tuple(color for _, color, _ in _CITYSCAPES),
-    values={label_id: IGNORE for label_id in (*range(34), 255)}
+    values=dict.fromkeys((*range(34), 255), IGNORE)
     | {label_id: train_id for train_id, (_, _, label_id) in enumerate(_CITYSCAPES)},
 )
 

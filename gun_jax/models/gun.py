@@ -134,9 +134,7 @@ class GUN(nn.Module):
         if self.guidance is not None:
             self.gum = GuidedUpsampling(self.guidance, self.method, **common)
 
-    def __call__(
-        self, images: jax.Array, train: bool = False, output_size: tuple[int, int] | None = None
-    ) -> jax.Array:
+    def __call__(self, images: jax.Array, train: bool = False, output_size: tuple[int, int] | None = None) -> jax.Array:
         """Logits of images.
 
         Args:

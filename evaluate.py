@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+"""Evaluates a trained network: per-class IoU, mIoU and pixel accuracy, and panels that show where it is wrong.
+
+python evaluate.py [--workdir=runs/camvid] [--split=val] [--panels=8]
+"""
+
+import pathlib
+
+from absl import flags
+
+from gun_jax import command_line
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default the newest one under runs/.")
+_SPLIT = flags.DEFINE_string("split", None, "Part of the data set; by default the run's data.eval_split.")
+_PANELS = flags.DEFINE_integer("panels", 0, "Number of pictures to draw.")
+_STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; by default the newest.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the data, if no longer where the run found it.")
+
+
+def main() -> None:
+    from gun_jax.evaluation import evaluate, newest_run  # after the flags: bad ones are told at once
+
+    workdir = pathlib.Path(_WORKDIR.value) if _WORKDIR.value else newest_run()
+    evaluate(workdir, _SPLIT.value, _PANELS.value, _STEP.value, _DATA_DIR.value)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

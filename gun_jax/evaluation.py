@@ -1,0 +1,144 @@
+"""Evaluating a trained run: scores on the screen and in a file, and panels that show what guided upsampling does."""
+
+import functools
+import json
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import rich.console
+import rich.progress
+import rich.table
+from ml_collections import ConfigDict
+
+from gun_jax.data.pictures import normalise
+from gun_jax.data.sources import Source, load_source
+from gun_jax.errors import InputError
+from gun_jax.files import write_whole
+from gun_jax.inference import Trained, load_checkpoint
+from gun_jax.scoring import make_scorer
+from gun_jax.training.reporting import METRICS_NAME, read_rows
+from gun_jax.visualisation import curve_figure, panel, write_png
+
+RUNS = pathlib.Path("runs")
+FOLDER = "evaluation"  # in the workdir
+
+
+def newest_run(runs: pathlib.Path = RUNS) -> pathlib.Path:
+    """The workdir below `runs` that was written last.
+
+    Raises:
+      InputError: there is none.
+    """
+    configs = sorted(runs.glob("*/config.json"), key=lambda path: path.stat().st_mtime)
+    if not configs:
+        raise InputError(f"no run in {runs.absolute()}; train one with train.py, or name it with --workdir=DIR")
+    return configs[-1].parent
+
+
+def evaluate(
+    workdir: pathlib.Path, split: str | None = None, panels: int = 0, step: int | None = None, data_dir: str = ""
+) -> dict[str, Any]:
+    """Scores a checkpoint on a split, shows the table, and writes `WORKDIR/evaluation/SPLIT.json`.
+
+    Args:
+      workdir: of the run.
+      split: of its data set; by default the one that it was evaluated on while training.
+      panels: number of pictures to draw, spread evenly over the split: `WORKDIR/evaluation/SPLIT/*.png`, and with
+        them the curves of the training: `WORKDIR/evaluation/curves.png`.
+      step: of the checkpoint; by default the newest.
+      data_dir: where the data lies, if no longer where the run found it.
+
+    Returns:
+      What the file holds: "split", "step", "images", "miou" and "accuracy" (fractions), "iou" (class name to fraction,
+      or None for a class that neither occurs nor was predicted).
+
+    Raises:
+      InputError: no such run, checkpoint or split, or data of other classes than the run's.
+    """
+    if panels < 0:
+        raise InputError(f"--panels is {panels}; expected 0 or more")
+    trained = load_checkpoint(workdir, step)
+    split = split or trained.config.data.eval_split
+    source = _open(trained.config, split, data_dir)
+    if source.classes.names != trained.classes.names:
+        raise InputError(f"{source} has other classes than {workdir} was trained on: {', '.join(source.classes.names)}")
+    console = rich.console.Console(highlight=False)
+    with _progress(console) as progress:
+        bar = progress.add_task(f"evaluating step {trained.step} on {split}", total=len(source))
+        score = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
+        matrix = score(trained.variables, source, lambda images: progress.advance(bar, images))
+    report = {"split": split, "step": trained.step, "images": len(source)} | matrix.scores(trained.classes.names)
+    console.print(f"{workdir}, step {trained.step}: {len(source)} images of {split}", soft_wrap=True)
+    console.print(_table(report))
+    folder = workdir / FOLDER
+    write_whole(folder / f"{split}.json", json.dumps(report, indent=2) + "\n")
+    console.print(f"wrote {folder / split}.json", soft_wrap=True)
+    drawn = min(panels, len(source))
+    if drawn:
+        _draw_panels(trained, source, drawn, folder / split, console)
+        console.print(f"drew {drawn} panels in {folder / split}/", soft_wrap=True)
+        rows = read_rows(workdir / METRICS_NAME)
+        if rows:
+            curve_figure(rows, folder / "curves.png")
+            console.print(f"drew {folder / 'curves.png'}", soft_wrap=True)
+    return report
+
+
+def _open(config: ConfigDict, split: str, data_dir: str) -> Source:
+    data = config.data.copy_and_resolve_references()
+    if data_dir:
+        data.dir = data_dir
+    return load_source(data, split)
+
+
+def _draw_panels(
+    trained: Trained, source: Source, count: int, folder: pathlib.Path, console: rich.console.Console
+) -> None:
+    @functools.partial(jax.jit, static_argnums=2)
+    def explain(variables, image: jax.Array, size: tuple[int, int]) -> dict[str, jax.Array]:
+        return trained.model.apply(variables, normalise(image[None]), output_size=size, method="explain")
+
+    with _progress(console) as progress:
+        for index in progress.track(np.linspace(0, len(source) - 1, count).round().astype(int), description="panels"):
+            record = source[int(index)]
+            seen = explain(trained.variables, record["image"], record["label"].shape)
+            shown = {key: np.asarray(value[0]) for key, value in seen.items()}
+            picture = panel(
+                record["image"],
+                record["label"],
+                shown["bilinear_labels"],
+                shown["labels"],
+                shown["offsets"],
+                source.classes,
+                title=record["id"],
+            )
+            write_png(folder / f"{record['id'].replace('/', '_')}.png", picture)
+
+
+def _progress(console: rich.console.Console) -> rich.progress.Progress:
+    return rich.progress.Progress(
+        "{task.description}",
+        rich.progress.BarColumn(),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def _table(report: dict[str, Any]) -> rich.table.Table:
+    table = rich.table.Table()
+    table.add_column("class")
+    table.add_column("IoU %", justify="right")
+    for name, value in report["iou"].items():
+        table.add_row(name, _percent(value))
+    table.add_section()
+    table.add_row("mean (mIoU)", _percent(report["miou"]), style="bold")
+    table.add_row("pixel accuracy", _percent(report["accuracy"]))
+    return table
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.1f}"

@@ -1,0 +1,64 @@
+"""A trained network from its workdir, for someone else's pipeline."""
+
+import dataclasses
+import os
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from gun_jax import configuration
+from gun_jax.data.classes import ClassMap
+from gun_jax.models import GUN
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained network.
+
+    Attributes:
+      model: the network.
+      variables: "params" and "batch_stats", float32, on the first device.
+      config: of the run.
+      classes: names and colours of what it predicts.
+      step: of the checkpoint.
+    """
+
+    model: GUN
+    variables: dict[str, Any]
+    config: ConfigDict
+    classes: ClassMap
+    step: int
+
+
+def load_run(workdir: str | os.PathLike, step: int | None = None) -> tuple[GUN, dict[str, Any], ConfigDict]:
+    """Loads a network that `train.py` has trained.
+
+    Args:
+      workdir: of the run.
+      step: of the checkpoint; by default the newest.
+
+    Returns:
+      The network, its variables ("params" and "batch_stats", float32, on the first device) and the run's
+      configuration. `jax.jit(lambda images: model.apply(variables, images, method="predict"))` labels normalised
+      images (see `gun_jax.normalise`).
+
+    Raises:
+      InputError: a `ValueError`; the folder holds no run, no such checkpoint, or one of another network.
+    """
+    trained = load_checkpoint(pathlib.Path(workdir), step)
+    return trained.model, trained.variables, trained.config
+
+
+def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
+    """As `load_run`, with all that is known."""
+    # Orbax takes 1.5 s to import: not every `import gun_jax` shall wait for it.
+    from gun_jax.training.checkpoints import restore_variables
+
+    config, classes = configuration.saved_config(workdir)
+    model = configuration.build_model(config.model, len(classes))
+    like = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+    variables, step = restore_variables(workdir, like, step)
+    return Trained(model, variables, config, classes, step)
