@@ -255,7 +255,8 @@ def test_bilinear_offset_gradients_are_the_derivative_of_equation_4(padding):
     # The derivative of max(0, 1 - |x - m|): 1 left of m, -1 right of it (Jaderberg et al., equation 7).
     expected = np.zeros(offsets.shape)
     for b, i, j in np.ndindex(2, 7, 9):
-        place = [grid_position(j, 5, 9, False), grid_position(i, 4, 7, False)] + offsets[b, i, j].astype(np.float64)
+        grid = [grid_position(j, 5, 9, False), grid_position(i, 4, 7, False)]
+        place = grid + offsets[b, i, j].astype(np.float64)
         inside = [0 < place[0] < 4, 0 < place[1] < 3] if padding == "border" else [True, True]
         x, y = np.clip(place, 0, [4, 3]) if padding == "border" else place
         for n, m in np.ndindex(4, 5):

@@ -1,0 +1,35 @@
+# make demo: train, evaluate and draw, without any data set.   make test: the tests.   Both install first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# What `make install` brings; `make install EXTRAS=test,cuda` on a machine with NVIDIA GPUs.
+EXTRAS ?= test
+DEMO := runs/demo
+
+.PHONY: demo test test-all lint install clean
+
+demo: install
+	$(BIN)/python train.py --config=configs/synthetic.py --workdir=$(DEMO)
+	$(BIN)/python evaluate.py --workdir=$(DEMO) --panels=8
+	@echo "Look at the pictures in $(DEMO)/evaluation/val/, and at the curves in $(DEMO)/evaluation/curves.png."
+
+test: install
+	$(BIN)/pytest -n 2 -m "not slow"
+
+test-all: install
+	$(BIN)/pytest -n 2
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+install: $(VENV)/installed-$(EXTRAS)
+
+$(VENV)/installed-$(EXTRAS): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gun_jax needs Python 3.11 or newer: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
