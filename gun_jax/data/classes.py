@@ -32,9 +32,9 @@ class ClassMap:
 
     def __post_init__(self):
         if len(self.names) != len(self.colors):
-            raise InputError(f"class map: {len(self.names)} names but {len(self.colors)} colours; give one a class")
+            raise InputError(f"{len(self.names)} names but {len(self.colors)} colours; give one a class")
         if not 1 <= len(self.names) < IGNORE:
-            raise InputError(f"class map: {len(self.names)} classes; expected 1 to {IGNORE - 1}")
+            raise InputError(f"{len(self.names)} classes; expected 1 to {IGNORE - 1}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -110,7 +110,9 @@ def load_class_map(path: str | pathlib.Path) -> ClassMap:
     try:
         content = json.loads(path.read_text())
         names, colors, values = [], [], {}
+        _known(content, ("classes", "ignore"))
         for train_id, entry in enumerate(content["classes"]):
+            _known(entry, ("name", "color", "values"))
             names.append(str(entry["name"]))
             colors.append(tuple(_byte(channel) for channel in entry["color"]))
             if len(colors[-1]) != 3:
@@ -120,16 +122,22 @@ def load_class_map(path: str | pathlib.Path) -> ClassMap:
                     raise ValueError(f"value {value} belongs to {names[values[value]]!r} and to {names[-1]!r}")
                 values[value] = train_id
         for value in map(_byte, content.get("ignore", [IGNORE])):
-            if value in values:
+            if values.get(value, IGNORE) != IGNORE:
                 raise ValueError(f"value {value} is ignored and belongs to {names[values[value]]!r}")
             values[value] = IGNORE
+        return ClassMap(tuple(names), tuple(colors), values)
     except OSError as error:
         raise InputError(f"class map {path}: {error.strerror}; expected a JSON file like {example}") from error
     except KeyError as error:
         raise InputError(f"class map {path}: no {error} entry; expected JSON like {example}") from error
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"class map {path}: {error}; expected JSON like {example}") from error
-    return ClassMap(tuple(names), tuple(colors), values)
+
+
+def _known(entry: dict, keys: tuple[str, ...]) -> None:
+    strange = [key for key in entry if key not in keys]
+    if strange:
+        raise ValueError(f"{strange[0]!r} is none of {', '.join(keys)}")
 
 
 def _byte(value) -> int:

@@ -17,6 +17,7 @@ STD = (0.229, 0.224, 0.225)
 MEAN_COLOR = tuple(round(255 * channel) for channel in MEAN)
 
 _LABEL_MODES = ("L", "P", "1")  # Pillow's names for grey, palette, black and white: one number a pixel
+_SPREAD = {"L;2": 85, "L;4": 17}  # by Pillow's name of how the file stores them
 
 
 def normalise(images: jax.Array) -> jax.Array:
@@ -36,7 +37,10 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     Raises:
       InputError: no such file, not a picture, or one of another kind of number.
     """
-    picture = cv2.imdecode(_content(path), cv2.IMREAD_UNCHANGED)
+    try:
+        picture = cv2.imdecode(_content(path), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:  # a header that promises more pixels than OpenCV takes
+        raise InputError(f"image {path} is damaged or too large: OpenCV cannot decode it") from error
     if picture is None:
         raise InputError(f"image {path} is not a picture that OpenCV reads; expected PNG, JPEG, TIFF, BMP or WebP")
     if picture.dtype == np.uint16:
@@ -64,10 +68,14 @@ def read_label(path: str | os.PathLike) -> np.ndarray:
                     f"label {path} is a picture of mode {picture.mode}; expected one byte a pixel, the class's number "
                     f"(grey or palette PNG)"
                 )
-            return np.asarray(picture).astype(np.uint8)
+            # Pillow spreads the numbers of grey pictures of 2 and 4 bits over 0 to 255.
+            spread = _SPREAD.get(picture.tile[0][3], 1) if picture.tile else 1
+            return np.asarray(picture).astype(np.uint8) // spread
+    except InputError:
+        raise
     except UnidentifiedImageError as error:
         raise InputError(f"label {path} is not a picture; expected a grey or palette PNG of class numbers") from error
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow calls damaged
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(f"label {path} cannot be read: {reason}") from error
 

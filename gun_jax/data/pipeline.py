@@ -8,10 +8,13 @@ from collections.abc import Iterator
 
 import grain
 import numpy as np
+from absl import flags
 
 from gun_jax.data.augment import RandomCrop, RandomFlip, RandomScale
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
+
+_ROUNDS = 1_000_000  # through the source: more than any run; Grain's endless repetition cannot be cut into batches of 1
 
 
 def augmentations(data) -> list[grain.transforms.RandomMap]:
@@ -51,9 +54,11 @@ def training_batches(
       InputError: the batch does not divide among the processes; or, at a record, what the source finds wrong.
     """
     index, count = process
+    if not len(source):
+        raise InputError(f"{source} is empty; expected a picture at least")
     if batch_size < 1 or batch_size % count:
         raise InputError(f"config.batch_size is {batch_size}; expected a multiple of the {count} processes")
-    records = grain.MapDataset.source(source).seed(seed).shuffle().repeat(reseed_each_epoch=True)
+    records = grain.MapDataset.source(source).seed(seed).shuffle().repeat(_ROUNDS, reseed_each_epoch=True)
     for transform in augmentations(data):
         records = records.random_map(transform)
     # Process p takes records p, p + count, ... so that the global batch holds the same records for any count.
@@ -61,6 +66,8 @@ def training_batches(
     reading = grain.ReadOptions(num_threads=data.threads, prefetch_buffer_size=data.prefetch)
     iterator = batches.slice(slice(start, None)).to_iter_dataset(reading)
     if data.workers:
+        if not flags.FLAGS.is_parsed():  # Grain reads its own flags, which no program may have parsed here
+            flags.FLAGS.mark_as_parsed()
         iterator = iterator.mp_prefetch(grain.MultiprocessingOptions(num_workers=data.workers))
     return iter(iterator)
 

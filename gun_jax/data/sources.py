@@ -8,6 +8,7 @@ import dataclasses
 import operator
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -193,10 +194,9 @@ def _files(folder: pathlib.Path, ending: str | tuple[str, ...]) -> dict[str, str
         raise InputError(f"folder {folder} does not exist")
     endings = (ending,) if isinstance(ending, str) else ending
     found = {}
-    for file in sorted(folder.rglob("*")):
-        name = file.relative_to(folder).as_posix()
+    for name in sorted(_names(folder)):
         match = next((end for end in endings if name.lower().endswith(end.lower())), None)
-        if match is None or file.name.startswith(".") or not file.is_file():
+        if match is None or name.rpartition("/")[2].startswith(".") or not (folder / name).is_file():
             continue
         key = name[: -len(match)]
         if key in found:
@@ -205,6 +205,17 @@ def _files(folder: pathlib.Path, ending: str | tuple[str, ...]) -> dict[str, str
     if not found:
         raise InputError(f"folder {folder} holds no file that ends in {', '.join(endings)}")
     return found
+
+
+def _names(folder: pathlib.Path) -> Iterator[str]:
+    """Paths of all files below a folder, also in folders that are links, each folder once."""
+    seen = set()
+    for inner, folders, files in os.walk(folder, followlinks=True):
+        if os.path.realpath(inner) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(inner))
+        yield from (pathlib.Path(inner, file).relative_to(folder).as_posix() for file in files)
 
 
 def _size(picture: np.ndarray) -> str:
