@@ -43,6 +43,8 @@ class ConfusionMatrix:
         labels, predictions = np.asarray(labels), np.asarray(predictions)
         if labels.shape != predictions.shape:
             raise InputError(f"labels {labels.shape} and predictions {predictions.shape}; expected the same shape")
+        if labels.dtype.kind not in "iub" or predictions.dtype.kind not in "iub":
+            raise InputError(f"labels of {labels.dtype} and predictions of {predictions.dtype}; expected whole numbers")
         counted = labels != self.ignore_label
         labels, predictions = labels[counted].astype(np.int64), predictions[counted].astype(np.int64)
         for what, numbers in (("labels", labels), ("predictions", predictions)):
