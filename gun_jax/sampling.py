@@ -4,6 +4,7 @@ Conventions: maps are NHWC; a coordinate counts pixels of the low-resolution map
 offsets are (x, y) = (p, q), in pixels of the low-resolution map. Coordinates are float32 whatever the map's dtype.
 """
 
+import functools
 from typing import Literal
 
 import chex
@@ -66,11 +67,7 @@ def guided_upsample(
     x, y = _coordinates(features.shape[1:3], offsets, align_corners)  # (B, H, W) each
     if method == "bilinear":
         return _bilinear(features, x, y, padding)
-    sampled = _nearest(features, jax.lax.stop_gradient(x), jax.lax.stop_gradient(y), padding)
-    if straight_through:
-        smooth = _bilinear(jax.lax.stop_gradient(features), x, y, padding)
-        sampled += smooth - jax.lax.stop_gradient(smooth)
-    return sampled
+    return (_nearest_straight_through if straight_through else _nearest)(features, x, y, padding)
 
 
 def _coordinates(source: tuple[int, int], offsets: jax.Array, align_corners: bool) -> tuple[jax.Array, jax.Array]:
@@ -102,6 +99,19 @@ def _nearest(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) 
     if padding == "zeros":
         values = jnp.where((inside_x & inside_y)[..., None], values, jnp.zeros((), values.dtype))
     return values
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _nearest_straight_through(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:
+    return _nearest(features, x, y, padding)
+
+
+@_nearest_straight_through.defjvp
+def _nearest_with_bilinear_slopes(padding, primals, tangents):
+    features, x, y = primals
+    sampled, by_features = jax.jvp(lambda features: _nearest(features, x, y, padding), (features,), tangents[:1])
+    _, by_place = jax.jvp(lambda x, y: _bilinear(features, x, y, padding), (x, y), tangents[1:])
+    return sampled, by_features + by_place
 
 
 def _bilinear(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:

@@ -292,6 +292,22 @@ def test_straight_through_does_not_change_the_values():
     np.testing.assert_array_equal(sample(features, offsets, method="nearest", straight_through=True), plain)
 
 
+def test_straight_through_reads_a_map_that_is_not_finite_as_nearest_does():
+    features, offsets = example(seed=10)
+    features[0, ::2, ::2], features[1, 1::2] = np.inf, -np.inf
+    plain = sample(features, offsets, method="nearest")
+    assert np.any(np.isposinf(plain))
+    np.testing.assert_array_equal(sample(features, offsets, method="nearest", straight_through=True), plain)
+
+
+def test_straight_through_costs_nothing_where_nothing_is_differentiated():
+    features, offsets = example(seed=10)
+    programs = [
+        sample.lower(features, offsets, method="nearest", straight_through=lent).as_text() for lent in (False, True)
+    ]
+    assert programs[0].count("gather") == programs[1].count("gather") > 0
+
+
 def test_the_map_s_nearest_gradient_counts_how_often_a_pixel_is_read():
     features, offsets = example((3, 4), (8, 9), seed=11, fractions=(-0.4, 0.4), channels=1)
     counts = jax.jit(jax.grad(lambda f: guided_upsample(f, offsets, method="nearest").sum()))(features)
