@@ -1,8 +1,23 @@
 """The one exception that means: what the user handed in cannot be used."""
 
+import numbers
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Bad input: its message is one line that says what, where, what was expected and the remedy.
 
     The programs print it as it is and exit with status 2; any other exception is a defect and keeps its traceback.
     """
+
+
+def check_choice(where: str, what: str, value: str, choices: Iterable[str]) -> None:
+    """Raises an InputError unless `value` is one of the choices."""
+    if value not in choices:
+        raise InputError(f"{where}: {what} {value!r}; expected one of {', '.join(choices)}")
+
+
+def check_count(where: str, what: str, value: int) -> None:
+    """Raises an InputError unless `value` is a whole number of 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise InputError(f"{where}: {what} {value!r}; expected a whole number, 1 or more")

@@ -69,12 +69,13 @@ def kernel_gradient_by_taps(
     batch, height, width, out_channels = gradient.shape
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     back = gradient.reshape(-1, out_channels)
+    sums = jnp.promote_types(x.dtype, jnp.float32)  # bfloat16 would lose the small ones
     products = []
     for top in range(0, size * dilation, dilation):
         for left in range(0, size * dilation, dilation):
             end = (batch, top + (height - 1) * stride + 1, left + (width - 1) * stride + 1, x.shape[-1])
             read = jax.lax.slice(x, (0, top, left, 0), end, (1, stride, stride, 1))  # (B, H', W', Cin)
-            products.append(jnp.matmul(read.reshape(-1, x.shape[-1]).T, back, preferred_element_type=jnp.float32))
+            products.append(jnp.matmul(read.reshape(-1, x.shape[-1]).T, back, preferred_element_type=sums))
     return jnp.stack(products).reshape(size, size, x.shape[-1], out_channels).astype(x.dtype)
 
 

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gun_jax.errors import InputError
+from gun_jax.errors import InputError, check_choice, check_count
 from gun_jax.models.convolution import conv
 
 # He initialisation, fan-out, as the published DRN and residual networks were trained with.
@@ -182,10 +182,10 @@ class DRN(nn.Module):
     dtype: Any = jnp.float32
 
     def setup(self):
-        if self.variant not in VARIANTS:
-            raise InputError(f"DRN: variant {self.variant!r}; expected one of {', '.join(VARIANTS)}")
+        check_choice("DRN", "variant", self.variant, VARIANTS)
         self.levels = [self._level(index) for index in range(LEVELS)]
         if self.num_classes is not None:
+            check_count("DRN", "num_classes", self.num_classes)
             self.fc = conv(self.num_classes, 1, use_bias=True, kernel_init=he_fan_out, dtype=self.dtype)
 
     def _level(self, index: int) -> Level:
@@ -211,6 +211,8 @@ class DRN(nn.Module):
         Level k is (B, H/s, W/s, C) with s = 1, 1, 2, 4, 8, 8, 8, 8, 8 (rounded up). `statistics` names the set of
         batch-norm running statistics to use.
         """
+        if x.ndim != 4 or x.shape[-1] != 3 or 0 in x.shape:
+            raise InputError(f"DRN: images of shape {x.shape}; expected (B, H, W, 3)")
         outputs = []
         for level in self.levels[: last_level + 1]:
             x = level(x, train, statistics)
@@ -227,4 +229,6 @@ class DRN(nn.Module):
 
 def scaled(channels: int, width: float) -> int:
     """Channels at a width factor: rounded, at least 1."""
+    if not width > 0:
+        raise InputError(f"width {width!r}; expected a factor on all channels, more than 0")
     return max(1, round(channels * width))

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gun_jax.errors import InputError
+from gun_jax.errors import InputError, check_choice, check_count
 from gun_jax.models.drn import DRN, LEVELS
 
 FINE_LEVEL = 4  # the finer branches stop "before dilated convolutions"
@@ -53,6 +53,9 @@ class Encoder(nn.Module):
     dtype: Any = jnp.float32
 
     def setup(self):
+        check_choice("Encoder", "encoder", self.name_in_paper, ENCODERS)
+        check_choice("Encoder", "branch_norm", self.branch_norm, BRANCH_NORMS)
+        check_count("Encoder", "input_subsampling", self.input_subsampling)
         branches = ENCODERS[self.name_in_paper]
         drn = {"variant": self.variant, "num_classes": None, "width": self.width, "dtype": self.dtype}
         if branches.shared:

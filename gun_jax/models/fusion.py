@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gun_jax.errors import check_choice
 from gun_jax.models.drn import ConvBatchNorm
 from gun_jax.models.encoder import resize
 
@@ -47,6 +48,7 @@ class Fusion(nn.Module):
         Returns:
           (B, H, W, C) for `base_sum`, 2C channels for `base_concat`, `reduced_channels` for `postproc_*`.
         """
+        check_choice("Fusion", "fusion", self.name_in_paper, FUSIONS)
         merge = FUSIONS[self.name_in_paper]
         low = resize(low, fine.shape[1:3])
         expand = ConvBatchNorm(low.shape[-1], kernel=1, relu=False, dtype=self.dtype, name="expand")

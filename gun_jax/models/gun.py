@@ -6,10 +6,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gun_jax.errors import InputError
+from gun_jax.errors import InputError, check_choice, check_count
 from gun_jax.models.convolution import conv
-from gun_jax.models.drn import VARIANTS, scaled
-from gun_jax.models.encoder import BRANCH_NORMS, ENCODERS, Encoder, branch_size, resize
+from gun_jax.models.drn import scaled
+from gun_jax.models.encoder import ENCODERS, Encoder, branch_size, resize
 from gun_jax.models.fusion import FUSIONS, Fusion
 from gun_jax.models.guidance import GUIDANCES
 from gun_jax.sampling import METHODS, guided_upsample
@@ -36,8 +36,8 @@ class GuidedUpsampling(nn.Module):
     dtype: Any = jnp.float32
 
     def setup(self):
-        _check("guidance", self.guidance, GUIDANCES)
-        _check("method", self.method, METHODS)
+        check_choice("GuidedUpsampling", "guidance", self.guidance, GUIDANCES)
+        check_choice("GuidedUpsampling", "method", self.method, METHODS)
         self.guide = GUIDANCES[self.guidance](width=self.width, dtype=self.dtype)
 
     def offsets(
@@ -110,11 +110,10 @@ class GUN(nn.Module):
     branch_norm: str = "shared"
 
     def setup(self):
-        _check("encoder", self.encoder, ENCODERS)
-        _check("fusion", self.fusion, FUSIONS)
-        _check("variant", self.variant, VARIANTS)
-        _check("branch_norm", self.branch_norm, BRANCH_NORMS)
-        _check("method", self.method, METHODS)
+        check_choice("GUN", "encoder", self.encoder, ENCODERS)
+        check_choice("GUN", "fusion", self.fusion, FUSIONS)  # which an encoder of one branch has no use for
+        check_choice("GUN", "method", self.method, METHODS)  # nor plain bilinear upsampling for this
+        check_count("GUN", "num_classes", self.num_classes)
         common = {"width": self.width, "dtype": self.dtype}
         self.encode = Encoder(self.encoder, self.variant, self.branch_norm, self.input_subsampling, **common)
         branches = len(ENCODERS[self.encoder].factors)
@@ -146,7 +145,8 @@ class GUN(nn.Module):
           float32 (B, H', W', num_classes).
 
         Raises:
-          InputError: images that are not (B, H, W, 3), or a branch that would have to enlarge them.
+          InputError: a `ValueError`, for attributes, images or an output size that are not as above, or a branch that
+        would have to enlarge the images.
         """
         low, offsets, output_size = self._low_and_offsets(images, train, output_size)
         if offsets is None:
@@ -181,8 +181,13 @@ class GUN(nn.Module):
         self, images: jax.Array, train: bool, output_size: tuple[int, int] | None
     ) -> tuple[jax.Array, jax.Array | None, tuple[int, int]]:
         """Low-resolution logits, float32 (B, h, w, num_classes), the offset table or None, and the output size."""
-        if images.ndim != 4 or images.shape[-1] != 3:
+        if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
             raise InputError(f"GUN: images of shape {images.shape}; expected (B, H, W, 3)")
+        if output_size is not None:
+            if len(output_size) != 2:
+                raise InputError(f"GUN: output_size {output_size!r}; expected (height, width)")
+            check_count("GUN", "height of output_size", output_size[0])
+            check_count("GUN", "width of output_size", output_size[1])
         signals, high_resolution = self.encode(images, train)
         fused = signals[-1]
         for step, fine in enumerate(reversed(signals[:-1])):  # coarse to fine
@@ -194,8 +199,3 @@ class GUN(nn.Module):
         if self.guidance is None:
             return low, None, output_size
         return low, self.gum.offsets(fused, high_resolution, output_size, train), output_size
-
-
-def _check(what: str, value: str, allowed) -> None:
-    if value not in allowed:
-        raise InputError(f"GUN: {what} {value!r}; expected one of {', '.join(allowed)}")
