@@ -238,6 +238,9 @@ def curve_figure(rows: list[dict], path: str | os.PathLike) -> None:
     if len(miou):
         epoch, best = miou[miou[:, 1].argmax()]
         below.set_title(f"best {100 * best:.1f} % at epoch {epoch:g}", loc="right", fontsize=9)
+    else:
+        below.set_yticks([])
+        below.set_title("not evaluated yet", loc="right", fontsize=9)
     below.set_ylabel("validation mIoU (%)", color="tab:green")
     below.set_xlabel("epoch")
     for axes in (above, below):
