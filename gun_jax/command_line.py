@@ -1,8 +1,10 @@
 """What the programs share: how they start, and how they end when what they were given cannot be used."""
 
+import itertools
 import pathlib
 import re
 import sys
+import traceback
 from collections.abc import Callable
 
 from absl import app, flags, logging
@@ -38,32 +40,51 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _parse(arguments: list[str]) -> list[str]:
+    file = None
     try:
-        for argument in arguments[1:]:
-            _check_config_file(argument)
-            _check_setting(argument)
+        for argument, following in itertools.pairwise([*arguments, ""]):
+            if re.match(r"--?config(=|$)", argument):
+                file = (argument.partition("=")[2] or following).partition(":")[0]
+                _check_config_file(file)
+            elif match := re.match(r"--?config\.([^=]+)", argument):
+                _check_setting(f"--config.{match[1]}", match[1])
         return flags.FLAGS(arguments)
     except InputError as error:
         _stop(error)
     except flags.Error as error:
         # Of an error inside a config file the flag's message is a traceback: its last line says what is wrong.
         _stop(re.sub(r"Error whilst parsing config file:.*\n(?=\S+: )", "", str(error).strip(), flags=re.DOTALL))
+    except Exception as error:  # whatever the code in a config file raises
+        if file is None:
+            raise
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        where = f"config file {file}, line {lines[-1]}" if lines else f"config file {file}"
+        _stop(f"{where}: {_what_is_wrong(error)}")
 
 
-def _check_config_file(argument: str) -> None:
-    match = re.match(r"--?config=([^:]*)", argument)
-    if match and not pathlib.Path(match[1]).is_file():
+def _check_config_file(file: str) -> None:
+    if file and not pathlib.Path(file).is_file():
         files = sorted(str(path) for path in pathlib.Path("configs").glob("*.py"))
-        raise InputError(f"config file {match[1]} does not exist; expected {', '.join(files) or 'a Python file'}")
+        raise InputError(f"config file {file} does not exist; expected {', '.join(files) or 'a Python file'}")
 
 
-def _check_setting(argument: str) -> None:
-    """Refuses a `--config.NAME` that is no setting, by its name and the nearest that is."""
-    match = re.match(r"--?config\.([^=]+)", argument)
-    if match and match[1] not in configuration.setting_names(configuration.default_config()):
-        nearest = configuration.nearest_setting(match[1])
-        remedy = f"did you mean --config.{nearest}?" if nearest else "see gun_jax/configuration.py for all settings"
-        raise InputError(f"--config.{match[1]} is not a setting; {remedy}")
+def _check_setting(shown: str, name: str) -> None:
+    """Refuses a name that is no setting; says which the nearest is that is one."""
+    if name not in configuration.setting_names(configuration.default_config()):
+        nearest = configuration.nearest_setting(name)
+        remedy = f"did you mean {shown.removesuffix(name)}{nearest}?" if nearest else f"see {configuration.__file__}"
+        raise InputError(f"{shown} is not a setting; {remedy}")
+
+
+def _what_is_wrong(error: Exception) -> str:
+    """An error inside a config file; of a setting that there is none of, with the nearest that there is."""
+    unknown = re.match(r"[\W]*Key \"(\w+)\" does not exist", str(error))
+    try:
+        if unknown:
+            _check_setting(unknown[1], unknown[1])
+    except InputError as better:
+        return str(better)
+    return f"{type(error).__name__}: {error}"
 
 
 def checked_config(config: ConfigDict | None) -> ConfigDict:
@@ -74,6 +95,12 @@ def checked_config(config: ConfigDict | None) -> ConfigDict:
     """
     if config is None:
         raise InputError("no configuration; name one, as --config=configs/synthetic.py")
+    try:
+        names = configuration.setting_names(config)
+    except (OSError, AttributeError) as error:  # a config file that could not read something; one of another type
+        raise InputError(f"the config file gives no configuration: {error}") from error
+    if names != configuration.setting_names(configuration.default_config()):
+        raise InputError("the config file gives other settings than gun_jax.configuration.default_config()")
     configuration.validate(config)
     return config
 
