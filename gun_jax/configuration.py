@@ -78,7 +78,6 @@ _POSITIVE = ("epochs", "batch_size", "keep_checkpoints", "log_every_steps", "mod
              "optimizer.step_epochs", "optimizer.step_factor", "data.threads", "data.prefetch")  # fmt: skip
 _NOT_NEGATIVE = ("seed", "eval_every_epochs", "checkpoint_every_epochs", "data.workers", "optimizer.warmup_epochs",
                  "optimizer.momentum", "optimizer.weight_decay")  # fmt: skip
-_PAIRS_OR_NONE = ("data.crop", "data.random_scale")
 
 
 def validate(config: ConfigDict) -> None:
@@ -93,9 +92,11 @@ def validate(config: ConfigDict) -> None:
     for name in _NOT_NEGATIVE:
         if not setting(config, name) >= 0:
             raise InputError(f"config.{name} is {setting(config, name)!r}; expected 0 or more")
-    for name in _PAIRS_OR_NONE:
-        if len(setting(config, name)) not in (0, 2):
-            raise InputError(f"config.{name} is {setting(config, name)!r}; expected two numbers, as (240, 320), or ()")
+    crop, scale = config.data.crop, config.data.random_scale
+    if crop and not (len(crop) == 2 and all(isinstance(side, int) and side > 0 for side in crop)):
+        raise InputError(f"config.data.crop is {crop!r}; expected (height, width) in pixels, as (240, 320), or ()")
+    if scale and not (len(scale) == 2 and all(isinstance(x, int | float) for x in scale) and 0 < scale[0] <= scale[1]):
+        raise InputError(f"config.data.random_scale is {scale!r}; expected (smallest, largest), as (0.5, 2.0), or ()")
     if config.model.dtype not in _DTYPES:
         raise InputError(f"config.model.dtype is {config.model.dtype!r}; expected {' or '.join(_DTYPES)}")
 

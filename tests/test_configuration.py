@@ -1,0 +1,187 @@
+"""Settings: their checks, their names, and the way to the workdir and back."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gun_jax import GUN, configuration
+from gun_jax.configuration import default_config, nearest_setting, validate
+from gun_jax.data.classes import CAMVID
+from gun_jax.errors import InputError
+
+
+def test_the_defaults_are_possible_values():
+    validate(default_config())
+
+
+def test_every_caller_gets_defaults_of_its_own():
+    default_config().optimizer.peak_rate = 7.0
+    assert default_config().optimizer.peak_rate == 0.001
+
+
+@pytest.mark.parametrize("section", ["", "data", "model", "optimizer"])
+def test_an_unknown_setting_cannot_be_assigned(section):
+    config = default_config()
+    with pytest.raises((AttributeError, KeyError)):
+        (config[section] if section else config).widht = 1
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0.0),
+        ("epochs", float("nan")),
+        ("batch_size", 0),
+        ("batch_size", -8),
+        ("keep_checkpoints", 0),
+        ("log_every_steps", 0),
+        ("model.width", 0.0),
+        ("optimizer.peak_rate", -0.1),
+        ("optimizer.step_epochs", 0.0),
+        ("optimizer.step_factor", 0.0),
+        ("data.threads", 0),
+        ("data.prefetch", 0),
+        ("seed", -1),
+        ("eval_every_epochs", -1.0),
+        ("checkpoint_every_epochs", -0.5),
+        ("data.workers", -1),
+        ("optimizer.warmup_epochs", -1.0),
+        ("optimizer.momentum", -0.9),
+        ("optimizer.weight_decay", -1e-4),
+        ("data.crop", (240,)),
+        ("data.crop", (1, 2, 3)),
+        ("data.random_scale", (0.5,)),
+        ("model.dtype", "float16"),
+    ],
+)
+def test_an_impossible_value_is_refused_in_a_line_by_the_name_of_its_setting(name, value):
+    config = default_config()
+    config.update_from_flattened_dict({name: value})
+    with pytest.raises(InputError) as caught:
+        validate(config)
+    message = str(caught.value)
+    assert message.startswith(f"config.{name} is {value!r}; expected ") and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seed", 0), ("eval_every_epochs", 0.0), ("data.crop", ()), ("data.crop", (240, 320)), ("data.random_scale", ()),
+     ("optimizer.momentum", 0.0), ("optimizer.weight_decay", 0.0), ("model.dtype", "bfloat16")],
+)  # fmt: skip
+def test_the_value_at_the_border_is_taken(name, value):
+    config = default_config()
+    config.update_from_flattened_dict({name: value})
+    validate(config)
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("epoch", "epochs"),
+        ("batchsize", "batch_size"),
+        ("data.corp", "data.crop"),
+        ("model.widht", "model.width"),
+        ("optimizer.peek_rate", "optimizer.peak_rate"),
+        ("optimiser.momentum", "optimizer.momentum"),
+        ("crop", "data.crop"),  # right but for its section
+        ("width", "model.width"),
+        ("xylophone", None),
+    ],
+)
+def test_the_nearest_setting_to_a_wrong_name(wrong, right):
+    assert nearest_setting(wrong) == right
+
+
+def test_the_names_lead_to_all_values():
+    config = default_config()
+    found = {name: configuration.setting(config, name) for name in configuration.setting_names(config)}
+    flat = {}
+    for key, value in config.to_dict().items():
+        flat |= {f"{key}.{inner}": v for inner, v in value.items()} if isinstance(value, dict) else {key: value}
+    assert found == flat
+
+
+# The network
+
+
+def test_the_model_section_describes_the_network():
+    model = default_config().model
+    model.encoder, model.width, model.guidance, model.dtype = "enc4", 0.5, "high_res", "bfloat16"
+    expected = GUN(
+        7, encoder="enc4", fusion="postproc_sum", guidance="high_res", method="bilinear", width=0.5, dtype="bfloat16"
+    )
+    assert configuration.build_model(model, 7) == expected
+
+
+def test_guidance_none_is_the_baseline_without_guidance():
+    model = default_config().model
+    model.guidance = "none"
+    assert configuration.build_model(model, 7).guidance is None
+    assert model.guidance == "none"
+
+
+# The workdir
+
+
+@pytest.fixture
+def changed():
+    """A configuration in which every kind of value is another than the default."""
+    config = default_config()
+    config.seed, config.epochs, config.batch_size = 3, 12.5, 4
+    config.data.crop, config.data.random_scale, config.data.flip = (240, 320), (), False
+    config.data.source, config.data.dir = "camvid", "/data/straße"
+    config.model.width, config.optimizer.weight_decay = 0.25, 3e-5
+    return config
+
+
+def test_a_configuration_comes_back_from_the_workdir(tmp_path, changed):
+    configuration.save_config(tmp_path / "run", changed, CAMVID)
+    config, classes = configuration.saved_config(tmp_path / "run")
+    assert config.to_dict() == changed.to_dict()
+    kinds = [
+        {name: type(configuration.setting(one, name)) for name in configuration.setting_names(one)}
+        for one in (config, changed)
+    ]
+    assert kinds[0] == kinds[1]
+    assert (classes.names, classes.colors) == (CAMVID.names, CAMVID.colors)
+    np.testing.assert_array_equal(classes.palette(), CAMVID.palette())
+
+
+def test_the_saved_configuration_is_strict_json(tmp_path, changed, strict_json):
+    configuration.save_config(tmp_path, changed, CAMVID)
+    saved = strict_json((tmp_path / "config.json").read_text())
+    assert saved["config"]["data"]["crop"] == [240, 320]
+    assert saved["classes"]["names"] == list(CAMVID.names)
+
+
+def test_a_folder_without_a_run_is_refused_in_a_line(tmp_path):
+    with pytest.raises(InputError, match=rf"^{tmp_path} holds no run: {tmp_path}/config\.json is missing; .*$"):
+        configuration.saved_config(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "list", "no classes", "unknown setting", "other type", "colours"])
+def test_a_damaged_configuration_is_refused_in_a_line(tmp_path, changed, damage):
+    configuration.save_config(tmp_path, changed, CAMVID)
+    path = tmp_path / "config.json"
+    saved = json.loads(path.read_text())
+    if damage == "no classes":
+        del saved["classes"]
+    elif damage == "unknown setting":
+        saved["config"]["model"]["depth"] = 3
+    elif damage == "other type":
+        saved["config"]["model"]["width"] = "wide"
+    elif damage == "colours":
+        saved["classes"]["colors"] = saved["classes"]["colors"][1:]
+    text = {"cut": path.read_text()[:100], "empty": "", "list": "[1, 2]"}.get(damage, json.dumps(saved))
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        configuration.saved_config(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert damage == "colours" or str(caught.value).startswith(f"{path} is not the configuration of a run")
