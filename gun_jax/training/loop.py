@@ -16,7 +16,7 @@ from gun_jax.data.pipeline import training_batches
 from gun_jax.data.sources import Source, find_data_dir, load_source
 from gun_jax.errors import InputError
 from gun_jax.scoring import make_scorer
-from gun_jax.training.checkpoints import Checkpoints
+from gun_jax.training.checkpoints import Checkpoints, saved_steps
 from gun_jax.training.reporting import Reporter, SilentReporter
 from gun_jax.training.schedule import learning_rate, sgd
 from gun_jax.training.state import TrainState, create_state
@@ -120,8 +120,8 @@ def _open_data(config: ConfigDict) -> tuple[Source, Source, ConfigDict]:
 
 
 def _claim(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap) -> None:
-    """Makes the workdir this run's; refuses one in which another run lies."""
-    if (workdir / configuration.SAVED_NAME).exists():
+    """Makes the workdir this run's; refuses one in which another run lies, unless it never came to a checkpoint."""
+    if (workdir / configuration.SAVED_NAME).exists() and saved_steps(workdir):
         saved, saved_classes = configuration.saved_config(workdir)
         for name in configuration.setting_names(config):
             here, there = (configuration.setting(one, name) for one in (config, saved))

@@ -1,0 +1,318 @@
+"""A whole run: stopped anywhere and resumed it ends as one that was not stopped; and what it writes, and refuses."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import gun_jax
+from gun_jax import configuration
+from gun_jax.errors import InputError
+from gun_jax.scoring import make_scorer
+from gun_jax.training import loop
+from gun_jax.training.checkpoints import Checkpoints, restore_variables, saved_steps
+from gun_jax.training.loop import train
+from gun_jax.training.schedule import learning_rate, sgd
+from gun_jax.training.state import create_state
+from gun_jax.training.step import data_mesh, make_train_step
+
+
+class StoppedError(Exception):
+    """Stands for a kill."""
+
+
+def rows_of(workdir):
+    """The rows of metrics.jsonl without their speed."""
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "images_per_second"} for row in rows]
+
+
+def same_bits(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        ours, theirs = np.asarray(ours), np.asarray(theirs)
+        assert ours.dtype == theirs.dtype and ours.shape == theirs.shape and ours.tobytes() == theirs.tobytes()
+
+
+def content(workdir):
+    """All files of a run but TensorBoard's, with their bytes."""
+    files = (path for path in workdir.rglob("*") if path.is_file() and "curves" not in path.parts)
+    return {str(path.relative_to(workdir)): path.read_bytes() for path in files}
+
+
+@pytest.fixture(scope="module")
+def compiled(new_small_config):
+    """The real step, scorer and first state of `small_config`, compiled once for all runs of this module."""
+    config = new_small_config()
+    model = configuration.build_model(config.model, 19)
+    optimizer = sgd(config.optimizer, learning_rate(config.optimizer, 3, 6))
+    return types.SimpleNamespace(
+        step=make_train_step(model, optimizer, data_mesh()),
+        score=make_scorer(model, 2, 2),
+        state=jax.tree.map(np.array, create_state(model, optimizer, config.seed)),
+    )
+
+
+@pytest.fixture
+def run(compiled, monkeypatch, small_config):
+    """`run(workdir, stop=n)`: trains, with the compiled programs; stops when it is about to take step n."""
+    monkeypatch.setattr(loop, "make_scorer", lambda *_: compiled.score)
+    monkeypatch.setattr(loop, "create_state", lambda *_: jax.tree.map(np.copy, compiled.state))
+
+    def train_until(workdir, stop=None):
+        def step(state, batch):
+            if int(state.step) + 1 == stop:
+                raise StoppedError
+            return compiled.step(state, batch)
+
+        monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
+        if stop is None:
+            return jax.device_get(train(small_config, workdir))
+        with pytest.raises(StoppedError):
+            train(small_config, workdir)
+        return None
+
+    return train_until
+
+
+@pytest.fixture
+def bookkeeping(monkeypatch, small_config):
+    """`bookkeeping(workdir)`: trains with a step that learns nothing and whose loss is the number of the step."""
+    state = types.SimpleNamespace(params={"kernel": jnp.zeros(2)}, batch_stats={"mean": jnp.zeros(2)})
+
+    def first(_, optimizer, seed):
+        return loop.TrainState(jnp.int32(0), state.params, state.batch_stats, optimizer.init(state.params))
+
+    def step(state, batch):
+        return state.replace(step=state.step + 1), (state.step + 1).astype(jnp.float32)
+
+    monkeypatch.setattr(loop, "create_state", first)
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
+    monkeypatch.setattr(loop, "make_scorer", lambda *_: lambda variables, source: gun_jax.ConfusionMatrix(19))
+
+    def run(workdir):
+        train(small_config, workdir)
+        return rows_of(workdir)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def unbroken(compiled, new_small_config, tmp_path_factory):
+    """A run that was not stopped: its workdir, its last state and its rows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "make_scorer", lambda *_: compiled.score)
+        patch.setattr(loop, "create_state", lambda *_: jax.tree.map(np.copy, compiled.state))
+        patch.setattr(loop, "make_train_step", lambda *_: compiled.step)
+        workdir = tmp_path_factory.mktemp("runs") / "unbroken"
+        state = jax.device_get(train(new_small_config(), workdir))
+    return types.SimpleNamespace(workdir=workdir, state=state, rows=rows_of(workdir))
+
+
+# Stopping and resuming
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4, 5, 6])
+def test_a_run_stopped_after_any_checkpoint_ends_as_one_that_was_not(run, unbroken, tmp_path, stop):
+    run(tmp_path, stop)
+    assert saved_steps(tmp_path) == list(range(1, stop))
+    same_bits(run(tmp_path), unbroken.state)
+    assert rows_of(tmp_path) == unbroken.rows
+
+
+def test_a_run_stopped_at_every_step_in_turn_ends_as_one_that_was_not(run, unbroken, tmp_path):
+    for stop in range(1, 7):
+        run(tmp_path, stop)
+    same_bits(run(tmp_path), unbroken.state)
+    assert rows_of(tmp_path) == unbroken.rows
+
+
+def test_a_run_stopped_between_two_checkpoints_takes_the_lost_steps_again(run, unbroken, tmp_path, small_config):
+    small_config.checkpoint_every_epochs = 2 / 3
+    run(tmp_path, 4)
+    assert saved_steps(tmp_path) == [2]
+    same_bits(run(tmp_path), unbroken.state)
+    assert rows_of(tmp_path) == unbroken.rows
+    assert saved_steps(tmp_path) == [2, 4, 6]
+
+
+@pytest.mark.parametrize("lost", [3, 6])
+def test_rows_whose_checkpoint_was_not_saved_are_written_once(run, unbroken, tmp_path, monkeypatch, lost):
+    def save(self, state, position):
+        if int(state.step) == lost:
+            raise StoppedError
+        real(self, state, position)
+
+    real = Checkpoints.save
+    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(Checkpoints, "save", save)
+        run(tmp_path)
+    assert rows_of(tmp_path)[-1]["step"] == lost
+    same_bits(run(tmp_path), unbroken.state)
+    assert rows_of(tmp_path) == unbroken.rows
+
+
+def test_settings_that_learn_nothing_may_change_between_two_pieces(run, unbroken, tmp_path, small_config):
+    run(tmp_path, 4)
+    small_config.log_every_steps, small_config.keep_checkpoints, small_config.eval_every_epochs = 5, 1, 0.0
+    small_config.data.threads, small_config.data.prefetch = 1, 1
+    same_bits(run(tmp_path), unbroken.state)
+    assert saved_steps(tmp_path) == [6]
+
+
+def test_running_a_finished_run_again_changes_nothing(run, unbroken, monkeypatch):
+    before = content(unbroken.workdir)
+    same_bits(run(unbroken.workdir, None), unbroken.state)
+    assert content(unbroken.workdir) == before
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_moment_ends_as_one_that_was_not(tmp_path):
+    """Whole programs: one runs through, one is killed by SIGKILL after each of its checkpoints."""
+    program = (
+        "import pathlib, sys; sys.path.insert(0, sys.argv[2]); import conftest\n"
+        "from gun_jax.training.loop import train; train(conftest.make_small_config(), pathlib.Path(sys.argv[1]))"
+    )
+    tests = pathlib.Path(__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": str(tests.parent)}
+
+    def start(workdir):
+        return subprocess.Popen(
+            [sys.executable, "-c", program, str(workdir), str(tests)], env=environment, stdout=subprocess.DEVNULL
+        )
+
+    assert start(tmp_path / "through").wait() == 0
+    for step in range(1, 7):
+        process = start(tmp_path / "killed")
+        while not saved_steps(tmp_path / "killed")[-1:] >= [step] and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert start(tmp_path / "killed").wait() == 0
+    assert rows_of(tmp_path / "killed") == rows_of(tmp_path / "through")
+    _, variables, _ = gun_jax.load_run(tmp_path / "through")
+    same_bits(gun_jax.load_run(tmp_path / "killed")[1], variables)
+
+
+# What a run learns and writes
+
+
+def test_the_checkpoint_of_the_last_step_holds_the_state_that_came_back(unbroken):
+    variables, step = restore_variables(unbroken.workdir, unbroken.state.variables)
+    assert step == 6 == unbroken.state.step
+    same_bits(variables, unbroken.state.variables)
+
+
+def test_every_parameter_has_a_momentum(unbroken):
+    # In six steps some scales of 1 move by less than a float32 can tell.
+    leaves = jax.tree.leaves(unbroken.state.opt_state)
+    assert len(leaves) > len(jax.tree.leaves(unbroken.state.params))
+    assert all(np.any(leaf) for leaf in leaves)
+
+
+def test_the_rows_have_the_rate_of_their_step_in_the_paper_s_schedule(unbroken):
+    rates = [row["learning_rate"] for row in unbroken.rows if "loss" in row]
+    np.testing.assert_allclose(rates, [0.05, 0.05, 0.05, 0.005, 0.005, 0.005], rtol=1e-5)
+
+
+def test_every_epoch_was_evaluated_on_the_validation_split(unbroken):
+    scored = [row for row in unbroken.rows if "val/miou" in row]
+    assert [(row["step"], row["epoch"]) for row in scored] == [(3, 1.0), (6, 2.0)]
+
+
+def test_metrics_are_lines_of_strict_json_by_step(unbroken, strict_json):
+    rows = [strict_json(line) for line in (unbroken.workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2, 3, 3, 4, 5, 6, 6]
+
+
+def test_the_workdir_holds_the_resolved_configuration(unbroken, small_config):
+    config, classes = configuration.saved_config(unbroken.workdir)
+    assert config.to_dict() == small_config.to_dict()
+    assert classes.names[:3] == ("road", "sidewalk", "building") and len(classes) == 19
+
+
+def test_a_row_has_the_mean_loss_since_the_last_row(bookkeeping, small_config, tmp_path):
+    small_config.log_every_steps, small_config.eval_every_epochs, small_config.checkpoint_every_epochs = 4, 0.0, 0.0
+    small_config.epochs = 3.0
+    losses = [(row["step"], row["loss"]) for row in bookkeeping(tmp_path) if "loss" in row]
+    assert losses == [(4, 2.5), (8, 6.5), (9, 9.0)]
+
+
+def test_epochs_that_are_no_whole_steps_are_evaluated_with_the_step_that_completes_them(
+    bookkeeping, small_config, tmp_path
+):
+    small_config.data.synthetic_train, small_config.epochs = 7, 3.0  # 3.5 steps an epoch
+    small_config.checkpoint_every_epochs, small_config.log_every_steps = 2.0, 100
+    rows = bookkeeping(tmp_path)
+    assert [row["step"] for row in rows if "val/miou" in row] == [4, 7, 10]  # 10.5 is rounded to 10
+    assert saved_steps(tmp_path) == [7, 10]
+
+
+def test_without_evaluation_and_checkpoints_asked_for_the_end_has_both(bookkeeping, small_config, tmp_path):
+    small_config.eval_every_epochs, small_config.checkpoint_every_epochs, small_config.log_every_steps = 0.0, 0.0, 100
+    rows = bookkeeping(tmp_path)
+    assert [row["step"] for row in rows if "val/miou" in row] == [6]
+    assert saved_steps(tmp_path) == [6]
+
+
+# What a run refuses
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", 1),
+        ("epochs", 3.0),
+        ("batch_size", 3),
+        ("data.crop", (32, 64)),
+        ("data.flip", False),
+        ("data.synthetic_train", 8),
+        ("model.width", 0.2),
+        ("model.guidance", "none"),
+        ("optimizer.peak_rate", 0.1),
+        ("optimizer.schedule", "poly"),
+    ],
+)
+def test_the_workdir_of_another_run_is_refused_by_the_name_of_the_setting(unbroken, small_config, name, value):
+    before = content(unbroken.workdir)
+    small_config.update_from_flattened_dict({name: value})
+    with pytest.raises(InputError, match=rf"^.*holds another run: config\.{name} is .* there and .* here; .*$"):
+        train(small_config, unbroken.workdir)
+    assert content(unbroken.workdir) == before
+
+
+def test_a_run_without_a_whole_step_is_refused_in_a_line(small_config, tmp_path):
+    small_config.epochs = 0.1
+    with pytest.raises(InputError, match=r"^config\.epochs is 0\.1 of 3\.0 steps; .*$"):
+        train(small_config, tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_before_it_is_saved(bookkeeping, small_config, tmp_path, monkeypatch):
+    def step(state, batch):
+        loss = jnp.where(state.step == 3, jnp.nan, 1.0)
+        return state.replace(step=state.step + 1), loss
+
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
+    with pytest.raises(InputError, match=r"^the loss is nan at step 4; lower config\.optimizer\.peak_rate.*$"):
+        bookkeeping(tmp_path)
+    assert saved_steps(tmp_path) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("name", "bad"), [("optimizer.schedule", "cosine"), ("model.encoder", "enc42")])
+def test_a_workdir_in_which_nothing_was_learned_is_free_for_mended_settings(small_config, tmp_path, name, bad):
+    right = configuration.setting(small_config, name)
+    small_config.update_from_flattened_dict({name: bad})
+    with pytest.raises(InputError):
+        train(small_config, tmp_path)
+    small_config.update_from_flattened_dict({name: right})
+    loop._claim(tmp_path, small_config, gun_jax.data.classes.CITYSCAPES)
+    assert configuration.saved_config(tmp_path)[0].to_dict() == small_config.to_dict()
