@@ -1,3 +1,11 @@
+"""The paper's final network, at full width and from scratch, on CamVid: real street scenes of 11 classes.
+
+    python train.py --config=configs/camvid.py --config.data.dir=CAMVID --workdir=runs/camvid
+    python evaluate.py --workdir=runs/camvid --panels=8
+
+Data: the SegNet split at 480x360, folders train trainannot val valannot in CAMVID.
+"""
+
 from gun_jax.configuration import ConfigDict, default_config
 
 
