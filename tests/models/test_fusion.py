@@ -29,7 +29,7 @@ def by_hand(name, variables, fine, low):
 
 
 def test_an_unknown_fusion_is_named_on_one_line():
-    with pytest.raises(ValueError, match="^Fusion: fusion 'product'; expected one of base_sum, base_concat"):
+    with pytest.raises(ValueError, match=r"^Fusion: fusion 'product'; expected one of base_sum, base_concat"):
         shapes_of(Fusion("product"), (1, 4, 4, 3), (1, 4, 4, 5))
 
 
