@@ -4,6 +4,7 @@ A checkpoint is three items: `variables` (parameters and batch statistics, all t
 `position`, a small JSON file that says where the data stands. It appears under its step only when it is whole.
 """
 
+import contextlib
 import pathlib
 from typing import Any
 
@@ -86,11 +87,19 @@ def restore_variables(workdir: pathlib.Path, like: Any, step: int | None = None)
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), like)
     path = (workdir / FOLDER / str(step) / "variables").absolute()
-    try:
-        return ocp.StandardCheckpointer().restore(path, like), step
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{path} does not hold the network that {workdir} describes: {_line(error)}") from error
+    with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
+        there, here = _shapes(handler.metadata(path).tree), _shapes(like)
+    differing = sorted(name for name in there | here if there.get(name) != here.get(name))
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{path} does not hold the network that {workdir} describes: {name} has shape {there.get(name)} there and "
+            f"{here.get(name)} here"
+        )
+    with ocp.StandardCheckpointer() as checkpointer:
+        return checkpointer.restore(path, like), step
 
 
-def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    paths = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in paths}
