@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
@@ -111,7 +112,7 @@ def default_workdir() -> pathlib.Path:
     return pathlib.Path("runs", pathlib.Path(file).stem + (f"-{variant}" if variant else ""))
 
 
-def _stop(error: Exception | str) -> None:
+def _stop(error: Exception | str) -> NoReturn:
     line = " ".join(str(error).split())
     print(f"{pathlib.Path(sys.argv[0]).name}: {line}", file=sys.stderr)
     sys.exit(BAD_INPUT)

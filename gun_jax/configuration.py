@@ -146,7 +146,7 @@ def nearest_setting(key: str, config: ConfigDict | None = None) -> str | None:
 
 def setting_names(config: ConfigDict, prefix: str = "") -> list[str]:
     """All settings with their sections: "seed", "data.crop" and so on."""
-    names = []
+    names: list[str] = []
     for key, value in config.items():
         names += setting_names(value, f"{prefix}{key}.") if isinstance(value, ConfigDict) else [prefix + key]
     return names

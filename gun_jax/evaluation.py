@@ -97,7 +97,7 @@ def _draw_panels(
     trained: Trained, source: Source, count: int, folder: pathlib.Path, console: rich.console.Console
 ) -> None:
     @functools.partial(jax.jit, static_argnums=2)
-    def explain(variables, image: jax.Array, size: tuple[int, int]) -> dict[str, jax.Array]:
+    def explain(variables, image: jax.Array, size: tuple[int, int]):
         return trained.model.apply(variables, normalise(image[None]), output_size=size, method="explain")
 
     with _progress(console) as progress:

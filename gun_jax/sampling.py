@@ -5,6 +5,7 @@ offsets are (x, y) = (p, q), in pixels of the low-resolution map. Coordinates ar
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Literal
 
 import chex
@@ -70,14 +71,14 @@ def guided_upsample(
     return (_nearest_straight_through if straight_through else _nearest)(features, x, y, padding)
 
 
-def _coordinates(source: tuple[int, int], offsets: jax.Array, align_corners: bool) -> tuple[jax.Array, jax.Array]:
+def _coordinates(source: Sequence[int], offsets: jax.Array, align_corners: bool) -> tuple[jax.Array, jax.Array]:
     """Equations 1 and 3: where each output pixel reads, x and y in pixels of the source, float32 (B, H, W)."""
     chex.assert_type(offsets, jnp.floating)
     height, width = offsets.shape[1:3]
     offsets = offsets.astype(jnp.float32)
     offsets = jnp.where(jnp.isnan(offsets), 0.0, offsets)
-    x = _regular_grid(source[1], width, align_corners) + offsets[..., 0]
-    y = _regular_grid(source[0], height, align_corners)[:, None] + offsets[..., 1]
+    x = offsets[..., 0] + _regular_grid(source[1], width, align_corners)
+    y = offsets[..., 1] + _regular_grid(source[0], height, align_corners)[:, None]
     return x, y
 
 
@@ -134,8 +135,8 @@ def _bilinear(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding)
         for weight_x in (1 - right_weight, right_weight)
     ]
     parts = jnp.split(read, 4, axis=-1)  # (B, H, W, C) each
-    total = sum(weight[..., None] * part for weight, part in zip(weights, parts, strict=True))
-    return total.astype(features.dtype)
+    terms = (weight[..., None] * part for weight, part in zip(weights, parts, strict=True))
+    return functools.reduce(jnp.add, terms).astype(features.dtype)
 
 
 def _pixel(position: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:

@@ -28,7 +28,7 @@ def make_scorer(model: GUN, batch_size: int = 4, threads: int = 4) -> Callable[.
     batch_size = -(-batch_size // mesh.size) * mesh.size
 
     @functools.partial(jax.jit, static_argnums=2, in_shardings=(whole, shared))
-    def predict(variables, images: jax.Array, size: tuple[int, int]) -> jax.Array:
+    def predict(variables, images: jax.Array, size: tuple[int, int]):
         return model.apply(variables, normalise(images), output_size=size, method="predict")
 
     def score(variables, source: Source, progress: Callable[[int], None] | None = None) -> ConfusionMatrix:

@@ -109,14 +109,17 @@ def load_class_map(path: str | pathlib.Path) -> ClassMap:
     example = '{"classes": [{"name": "road", "color": [128, 64, 128], "values": [0]}], "ignore": [255]}'
     try:
         content = json.loads(path.read_text())
-        names, colors, values = [], [], {}
+        names: list[str] = []
+        colors: list[tuple[int, int, int]] = []
+        values: dict[int, int] = {}
         _known(content, ("classes", "ignore"))
         for train_id, entry in enumerate(content["classes"]):
             _known(entry, ("name", "color", "values"))
             names.append(str(entry["name"]))
-            colors.append(tuple(_byte(channel) for channel in entry["color"]))
-            if len(colors[-1]) != 3:
-                raise ValueError(f"class {names[-1]!r} has a colour of {len(colors[-1])} numbers, not 3")
+            if len(entry["color"]) != 3:
+                raise ValueError(f"class {names[-1]!r} has a colour of {len(entry['color'])} numbers, not 3")
+            red, green, blue = map(_byte, entry["color"])
+            colors.append((red, green, blue))
             for value in map(_byte, entry.get("values", [train_id])):
                 if value in values:
                     raise ValueError(f"value {value} belongs to {names[values[value]]!r} and to {names[-1]!r}")

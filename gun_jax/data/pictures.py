@@ -69,7 +69,7 @@ def read_label(path: str | os.PathLike) -> np.ndarray:
                     f"(grey or palette PNG)"
                 )
             # Pillow spreads the numbers of grey pictures of 2 and 4 bits over 0 to 255.
-            spread = _SPREAD.get(picture.tile[0][3], 1) if picture.tile else 1
+            spread = _SPREAD.get(str(picture.tile[0][3]), 1) if picture.tile else 1
             return np.asarray(picture).astype(np.uint8) // spread
     except InputError:
         raise

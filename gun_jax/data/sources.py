@@ -150,6 +150,7 @@ def load_source(data, split: str) -> Source:
         return SyntheticScenes(lengths[split], tuple(data.synthetic_size), seed)
     layout = _layout(data)
     root = find_data_dir(data, split)
+    assert root is not None  # only drawn scenes need no folder
     classes = layout.classes or load_class_map(root / data.classes)
     images, labels = (root / part.format(split=split) for part in (layout.images, layout.labels))
     return FolderSource(images, labels, classes, layout.image_ending, layout.label_ending)
@@ -193,7 +194,7 @@ def _files(folder: pathlib.Path, ending: str | tuple[str, ...]) -> dict[str, str
     if not folder.is_dir():
         raise InputError(f"folder {folder} does not exist")
     endings = (ending,) if isinstance(ending, str) else ending
-    found = {}
+    found: dict[str, str] = {}
     for name in sorted(_names(folder)):
         match = next((end for end in endings if name.lower().endswith(end.lower())), None)
         if match is None or name.rpartition("/")[2].startswith(".") or not (folder / name).is_file():

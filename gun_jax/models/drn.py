@@ -192,7 +192,7 @@ class DRN(nn.Module):
         variant = VARIANTS[self.variant]
         channels, stride, dilation = scaled(CHANNELS[index], self.width), STRIDES[index], DILATIONS[index]
         residual_levels = 3 <= index <= 6
-        layers = []
+        layers: list[nn.Module] = []
         for number in range(variant.blocks[index]):
             stride_here = stride if number == 0 else 1
             if index == 0 or (variant.plain and not residual_levels):

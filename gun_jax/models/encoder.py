@@ -1,6 +1,7 @@
 """Multi-resolution encoders (section 3, Table 1): branches of one or several DRNs that see subsampled images."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -85,7 +86,7 @@ class Encoder(nn.Module):
         return signals, high_resolution
 
 
-def branch_size(size: tuple[int, int], factor: int, input_subsampling: int) -> tuple[int, int]:
+def branch_size(size: Sequence[int], factor: int, input_subsampling: int) -> tuple[int, int]:
     """Size (height, width) of what a branch of subsampling `factor` sees of an image of `size`.
 
     Raises:
@@ -96,10 +97,11 @@ def branch_size(size: tuple[int, int], factor: int, input_subsampling: int) -> t
             f"a branch of subsampling {factor} would have to enlarge images that are subsampled by "
             f"{input_subsampling} already; choose an encoder of coarser branches or hand in larger images"
         )
-    return tuple(max(1, -(-side * input_subsampling // factor)) for side in size)
+    height, width = (max(1, -(-side * input_subsampling // factor)) for side in size)
+    return height, width
 
 
-def resize(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+def resize(x: jax.Array, size: Sequence[int]) -> jax.Array:
     """Resizes (B, h, w, C) to `size` (height, width) bilinearly: half-pixel centres, antialiased when it shrinks."""
     if x.shape[1:3] == tuple(size):
         return x

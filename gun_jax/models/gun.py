@@ -12,7 +12,7 @@ from gun_jax.models.drn import scaled
 from gun_jax.models.encoder import ENCODERS, Encoder, branch_size, resize
 from gun_jax.models.fusion import FUSIONS, Fusion
 from gun_jax.models.guidance import GUIDANCES
-from gun_jax.sampling import METHODS, guided_upsample
+from gun_jax.sampling import METHODS, Method, Padding, guided_upsample
 
 
 class GuidedUpsampling(nn.Module):
@@ -28,10 +28,10 @@ class GuidedUpsampling(nn.Module):
     """
 
     guidance: str = "fusion"
-    method: str = "bilinear"
+    method: Method = "bilinear"
     straight_through: bool = True
     align_corners: bool = False
-    padding: str = "border"
+    padding: Padding = "border"
     width: float = 1.0
     dtype: Any = jnp.float32
 
@@ -102,7 +102,7 @@ class GUN(nn.Module):
     encoder: str = "enc24shared"
     fusion: str = "postproc_sum"
     guidance: str | None = "fusion"
-    method: str = "bilinear"
+    method: Method = "bilinear"
     input_subsampling: int = 1
     width: float = 1.0
     dtype: Any = jnp.float32

@@ -74,10 +74,9 @@ class Reporter:
         news = f"epoch {epoch:.1f}  loss {loss:.3f}  rate {rate:.2g}" + (f"  {speed:.1f} images/s" if speed else "")
         self._progress.update(self._bar, completed=step, news=news)
         if not self._console.is_terminal:
-            left = round((self._total - step) * self._images / speed) if speed else None
-            self.say(
-                f"step {step}/{self._total}  {news}" + (f"  {datetime.timedelta(seconds=left)} left" if speed else "")
-            )
+            seconds = round((self._total - step) * self._images / speed) if speed else 0
+            left = f"  {datetime.timedelta(seconds=seconds)} left" if speed else ""
+            self.say(f"step {step}/{self._total}  {news}{left}")
         self._write(step, epoch, {"loss": loss, "learning_rate": rate, "images_per_second": speed})
 
     def evaluation(self, step: int, epoch: float, split: str, matrix: ConfusionMatrix, names: Sequence[str]) -> None:

@@ -84,7 +84,8 @@ class Canvas:
         self.haze = haze
         self.light = light
         self._far = haze[0].tolist()
-        self._rungs = {}  # depths of ground strips that were asked for: columns, scales and rows
+        # Depths of ground strips that were asked for: columns, scales and rows.
+        self._rungs: dict[tuple[float, float, int], tuple[np.ndarray, ...]] = {}
 
     def tint(self, color, depth: float, label: int) -> tuple[float, float, float, int]:
         """The cv2 colour (it clips) for something of this RGB colour (0 to 255) and label at this depth."""

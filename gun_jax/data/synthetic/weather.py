@@ -110,7 +110,7 @@ def develop(canvas: Canvas, weather: Weather, dice: Dice) -> tuple[np.ndarray, n
         crop = texture_crop(name, height, width, dice, detail)
         for surface, class_id in _SURFACES:
             if surface == name:
-                cv2.copyTo(crop, cv2.compare(label, class_id, cv2.CMP_EQ), grain)
+                cv2.copyTo(crop, cv2.inRange(label, class_id, class_id), grain)
     image = cv2.multiply(image, cv2.cvtColor(grain, cv2.COLOR_GRAY2RGB), scale=1 / 128)
     levels = 255 * (np.arange(256) / 255) ** weather.gamma
     table = np.clip(levels[:, None] * weather.gain, 0, 255).astype(np.uint8)[None]
