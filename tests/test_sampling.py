@@ -1,6 +1,5 @@
-"""The sampler against the paper's equations as loops, `jax.image.resize`, closed forms and properties."""
+"""The sampler's values against the paper's equations as loops, `jax.image.resize`, closed forms and properties."""
 
-import functools
 import itertools
 import re
 
@@ -10,11 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jax.test_util import check_grads
+from sampling_by_hand import MODES, example, paper_sum, sample
 
 from gun_jax import guided_upsample
 
-MODES = list(itertools.product(("bilinear", "nearest"), ("border", "zeros"), (False, True)))
 SIZES = [  # upsampling: whole factors, odd and other factors, one axis only, maps of one pixel, no change
     ((4, 5), (8, 10)),
     ((3, 5), (7, 11)),
@@ -30,67 +28,6 @@ SIZES = [  # upsampling: whole factors, odd and other factors, one axis only, ma
     ((5, 1), (12, 3)),
     ((1, 1), (1, 1)),
 ]
-sample = functools.partial(jax.jit, static_argnames=("method", "align_corners", "padding", "straight_through"))(
-    guided_upsample
-)
-
-
-def grid_position(index, source, target, align_corners):
-    """Equation 1 for one output pixel along one axis, in Python's float64."""
-    if align_corners:
-        return 0.0 if target == 1 else index * (source - 1) / (target - 1)
-    return (index + 0.5) * source / target - 0.5
-
-
-def paper_sum(features, offsets, method, padding, align_corners):
-    """Equations 2 and 4 as printed: for every output pixel, a sum over all pixels of the map, in float64."""
-    batch, h, w, channels = features.shape
-    height, width = offsets.shape[1:3]
-    features, offsets = features.astype(np.float64), offsets.astype(np.float64)
-    out = np.zeros((batch, height, width, channels))
-    for i in range(height):
-        for j in range(width):
-            x = grid_position(j, w, width, align_corners) + offsets[:, i, j, 0]
-            y = grid_position(i, h, height, align_corners) + offsets[:, i, j, 1]
-            if padding == "border":  # coordinates end at the outermost pixel centres
-                x, y = np.minimum(np.maximum(x, 0), w - 1), np.minimum(np.maximum(y, 0), h - 1)
-            for n in range(h):
-                for m in range(w):
-                    if method == "nearest":
-                        weight = (np.floor(x + 0.5) == m) * (np.floor(y + 0.5) == n)
-                    else:
-                        weight = np.maximum(0, 1 - np.abs(x - m)) * np.maximum(0, 1 - np.abs(y - n))
-                    out[:, i, j] += weight[:, None] * features[:, n, m]
-    return out
-
-
-def offsets_that_read_at(fractions, source, target, align_corners, rng, batch=2, beyond=3):
-    """Offsets (batch, H, W, 2) to random places, `beyond` pixels out at most, `fractions` right of a pixel centre."""
-    out = np.zeros((batch, *target, 2))
-    for axis, (small, large) in enumerate(((source[1], target[1]), (source[0], target[0]))):
-        place = rng.integers(-beyond, small + beyond, (batch, *target)) + rng.uniform(*fractions, (batch, *target))
-        grid = np.array([grid_position(i, small, large, align_corners) for i in range(large)])
-        out[..., axis] = place - (grid if axis == 0 else grid[:, None])
-    return out.astype(np.float32)
-
-
-def example(source=(4, 5), target=(7, 9), seed=0, fractions=(0.1, 0.9), channels=3, beyond=3, align_corners=False):
-    """A map and a table that keeps clear of the kinks of equation 4 (whole numbers)."""
-    rng = np.random.default_rng(seed)
-    features = rng.normal(size=(2, *source, channels)).astype(np.float32)
-    return features, offsets_that_read_at(fractions, source, target, align_corners, rng, beyond=beyond)
-
-
-def primitives(jaxpr):
-    """Names of all primitives of a jaxpr and of the jaxprs nested in it."""
-    names = set()
-    for equation in jaxpr.eqns:
-        names.add(equation.primitive.name)
-        for leaf in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda x: hasattr(x, "jaxpr")):
-            inner = getattr(leaf, "jaxpr", leaf)
-            if hasattr(inner, "eqns"):
-                names |= primitives(inner)
-    return names
 
 
 # Zero offsets
@@ -221,163 +158,6 @@ def test_nearest_copies_whole_pixels_of_the_same_image():
         assert {tuple(pixel) for pixel in result.reshape(-1, 3)} <= pixels
 
 
-# Gradients
-
-
-@pytest.mark.parametrize(("padding", "align_corners"), list(itertools.product(("border", "zeros"), (False, True))))
-@pytest.mark.parametrize("argument", ["features", "offsets"])
-def test_bilinear_gradients_are_those_of_finite_differences(argument, padding, align_corners):
-    features, offsets = example((3, 4), (5, 6), seed=7, channels=2, align_corners=align_corners)
-    options = {"padding": padding, "align_corners": align_corners}
-    # Between two kinks equation 4 is linear in each coordinate, so a long step loses nothing to curvature.
-    if argument == "features":
-        check_grads(lambda f: sample(f, offsets, **options), (features,), order=1, atol=1e-2, rtol=1e-2, eps=1e-2)
-    else:
-        check_grads(lambda o: sample(features, o, **options), (offsets,), order=1, atol=1e-2, rtol=1e-2, eps=1e-2)
-
-
-@functools.cache
-def pull_back(method, padding, straight_through=False):
-    """Gradients (map's, offsets') of a weighted sum of the output, with the weights and the inputs."""
-    features, offsets = example(seed=8)
-    weights = np.random.default_rng(9).normal(size=(2, 7, 9, 3)).astype(np.float32)
-
-    def loss(features, offsets):
-        out = guided_upsample(features, offsets, method=method, padding=padding, straight_through=straight_through)
-        return jnp.sum(out * weights)
-
-    return jax.jit(jax.grad(loss, (0, 1)))(features, offsets), weights, features, offsets
-
-
-@pytest.mark.parametrize("padding", ["border", "zeros"])
-def test_bilinear_offset_gradients_are_the_derivative_of_equation_4(padding):
-    (_, gradient), weights, features, offsets = pull_back("bilinear", padding)
-    # The derivative of max(0, 1 - |x - m|): 1 left of m, -1 right of it (Jaderberg et al., equation 7).
-    expected = np.zeros(offsets.shape)
-    for b, i, j in np.ndindex(2, 7, 9):
-        grid = [grid_position(j, 5, 9, False), grid_position(i, 4, 7, False)]
-        place = grid + offsets[b, i, j].astype(np.float64)
-        inside = [0 < place[0] < 4, 0 < place[1] < 3] if padding == "border" else [True, True]
-        x, y = np.clip(place, 0, [4, 3]) if padding == "border" else place
-        for n, m in np.ndindex(4, 5):
-            hat = np.maximum(0, [1 - abs(x - m), 1 - abs(y - n)])
-            slope = np.array([np.sign(m - x), np.sign(n - y)]) * (hat > 0) * inside
-            pull = weights[b, i, j] @ features[b, n, m]
-            expected[b, i, j] += pull * slope * hat[::-1]
-    np.testing.assert_allclose(gradient, expected, atol=1e-4)
-
-
-def test_nearest_gives_offsets_no_gradient():
-    (_, gradient), *_ = pull_back("nearest", "border")
-    assert not np.any(gradient)
-
-
-@pytest.mark.parametrize("padding", ["border", "zeros"])
-def test_straight_through_lends_offsets_the_bilinear_gradient(padding):
-    (_, borrowed), *_ = pull_back("nearest", padding, straight_through=True)
-    (_, lent), *_ = pull_back("bilinear", padding)
-    assert np.any(lent)
-    np.testing.assert_array_equal(borrowed, lent)
-
-
-def test_straight_through_leaves_the_map_s_gradient_to_nearest():
-    (with_it, _), *_ = pull_back("nearest", "border", straight_through=True)
-    (without, _), *_ = pull_back("nearest", "border")
-    np.testing.assert_array_equal(with_it, without)
-
-
-def test_straight_through_does_not_change_the_values():
-    features, offsets = example(seed=10)
-    plain = sample(features, offsets, method="nearest")
-    np.testing.assert_array_equal(sample(features, offsets, method="nearest", straight_through=True), plain)
-
-
-def test_straight_through_reads_a_map_that_is_not_finite_as_nearest_does():
-    features, offsets = example(seed=10)
-    features[0, ::2, ::2], features[1, 1::2] = np.inf, -np.inf
-    plain = sample(features, offsets, method="nearest")
-    assert np.any(np.isposinf(plain))
-    np.testing.assert_array_equal(sample(features, offsets, method="nearest", straight_through=True), plain)
-
-
-def test_straight_through_costs_nothing_where_nothing_is_differentiated():
-    features, offsets = example(seed=10)
-    programs = [
-        sample.lower(features, offsets, method="nearest", straight_through=lent).as_text() for lent in (False, True)
-    ]
-    assert programs[0].count("gather") == programs[1].count("gather") > 0
-
-
-def test_the_map_s_nearest_gradient_counts_how_often_a_pixel_is_read():
-    features, offsets = example((3, 4), (8, 9), seed=11, fractions=(-0.4, 0.4), channels=1)
-    counts = jax.jit(jax.grad(lambda f: guided_upsample(f, offsets, method="nearest").sum()))(features)
-    number = np.arange(12, dtype=np.float32).reshape(1, 3, 4, 1).repeat(2, 0)
-    read = paper_sum(number, offsets, "nearest", "border", False).astype(int).reshape(2, -1)
-    expected = np.stack([np.bincount(image, minlength=12) for image in read])
-    np.testing.assert_array_equal(counts.reshape(2, 12), expected)
-
-
-def test_offsets_that_leave_a_border_padded_map_have_no_gradient():
-    features = example()[0]
-    offsets = np.full((2, 7, 9, 2), 40.0, np.float32)
-    gradient = jax.jit(jax.grad(lambda o: jnp.square(guided_upsample(features, o)).sum()))(offsets)
-    assert not np.any(gradient)
-
-
-# Transformations
-
-
-@pytest.mark.parametrize("method", ["bilinear", "nearest"])
-def test_jit_changes_nothing(method):
-    features, offsets = example(seed=12)
-    plain = guided_upsample(features, offsets, method=method)
-    np.testing.assert_allclose(sample(features, offsets, method=method), plain, atol=1e-6)
-
-
-@pytest.mark.parametrize("method", ["bilinear", "nearest"])
-def test_vmap_over_tables_is_a_loop_over_them(method):
-    features, offsets = example(seed=13)
-    tables = np.stack([offsets, 0.5 * offsets, -offsets])
-    mapped = jax.jit(jax.vmap(functools.partial(guided_upsample, method=method), (None, 0)))(features, tables)
-    looped = np.stack([sample(features, table, method=method) for table in tables])
-    np.testing.assert_allclose(mapped, looped, atol=1e-6)
-
-
-def test_the_gradient_under_vmap_and_jit_is_the_plain_one():
-    features, offsets = example(seed=14)
-
-    def loss(features, offsets):
-        return jnp.square(guided_upsample(features[None], offsets[None])).sum()
-
-    gradient = jax.grad(loss, (0, 1))
-    plain = [gradient(feature, offset) for feature, offset in zip(jnp.asarray(features), offsets, strict=True)]
-    mapped = jax.jit(jax.vmap(gradient))(features, offsets)
-    for side in (0, 1):
-        np.testing.assert_allclose(mapped[side], np.stack([pair[side] for pair in plain]), atol=1e-5)
-
-
-def test_images_of_a_batch_do_not_mix():
-    features, offsets = example(seed=15)
-    both = sample(features, offsets)
-    one_by_one = np.concatenate([sample(features[i : i + 1], offsets[i : i + 1]) for i in (0, 1)])
-    np.testing.assert_allclose(both, one_by_one, atol=1e-6)
-
-
-@pytest.mark.parametrize(("method", "padding"), list(itertools.product(("bilinear", "nearest"), ("border", "zeros"))))
-def test_the_forward_pass_gathers_and_never_scatters(method, padding):
-    features, offsets = example()
-    forward = functools.partial(guided_upsample, method=method, padding=padding, straight_through=True)
-    names = primitives(jax.make_jaxpr(jax.jit(forward))(features, offsets).jaxpr)
-    assert "gather" in names
-    assert not [name for name in names if "scatter" in name]
-
-
-def test_the_search_for_scatters_finds_the_one_of_the_backward_pass():
-    features, offsets = example()
-    backward = jax.jit(jax.grad(lambda f: guided_upsample(f, offsets).sum()))
-    assert [name for name in primitives(jax.make_jaxpr(backward)(features).jaxpr) if "scatter" in name]
-
-
 # Dtypes
 
 
@@ -442,21 +222,6 @@ def test_an_offset_that_is_not_a_number_counts_as_none(method, padding):
     broken[:, 1::3, :, 1], repaired[:, 1::3, :, 1] = np.nan, 0.0
     expected = sample(features, repaired, method=method, padding=padding)
     np.testing.assert_array_equal(sample(features, broken, method=method, padding=padding), expected)
-
-
-@pytest.mark.parametrize("padding", ["border", "zeros"])
-@pytest.mark.parametrize("method", ["bilinear", "nearest"])
-def test_gradients_of_broken_offsets_are_finite(method, padding):
-    features, offsets = example(seed=23)
-    offsets = offsets.copy()
-    offsets[:, 0], offsets[:, 1], offsets[:, 2], offsets[:, 3] = np.nan, np.inf, -np.inf, 1e30
-
-    def loss(features, offsets):
-        out = guided_upsample(features, offsets, method=method, padding=padding, straight_through=True)
-        return jnp.square(out).sum()
-
-    for gradient in jax.jit(jax.grad(loss, (0, 1)))(features, offsets):
-        assert np.all(np.isfinite(gradient))
 
 
 # Bad input
