@@ -6,8 +6,7 @@
 Data: DIR/train/images, DIR/train/labels, DIR/val/images, DIR/val/labels and DIR/classes.json (see the README).
 The recipe is that of configs/camvid.py, which trains from scratch. What to look at first: `data.crop` (height, width),
 by default a size that fits a GPU or a patient CPU; `model.input_subsampling`, 1 for large pictures as Cityscapes'
-1024x2048, 2 for pictures of about half that size or less; `model.width`, 0.25 for a network that two CPU cores train in
-minutes.
+1024x2048, 2 for pictures of about half that size or less; `model.width`, as 0.25, for a machine without a GPU.
 """
 
 from gun_jax.configuration import ConfigDict, default_config
@@ -16,13 +15,9 @@ from gun_jax.configuration import ConfigDict, default_config
 def get_config() -> ConfigDict:
     config = default_config()
     config.epochs = 100.0
-    config.batch_size = 8
-    config.eval_every_epochs = 5.0
 
     config.data.source = "folder"
-    config.data.random_scale = (0.5, 2.0)
     config.data.crop = (256, 512)
-    config.data.flip = True
 
     config.model.input_subsampling = 2
 

@@ -4,7 +4,8 @@
     python evaluate.py --workdir=runs/gun
 
 Data: leftImg8bit/ and gtFine/ of Cityscapes in the folder that GUN_DATA_DIR or --config.data.dir names.
-Hardware: the paper trained on GPUs with 12 GB; 250 epochs of 2975 images are 93,000 steps of 8 images at 1024x2048.
+Hardware: not tried here. 250 epochs of 2975 images are 93,000 steps of 8 images at 1024x2048; by what XLA asks for at
+2x256x512, a step takes some 26 GB of memory, on one device or shared by several.
 Expect: 69.6 % mIoU on val and 70.4 % on test in the paper (Tables 4 and 5), from ImageNet weights. We have not trained
 it: see docs/results.md for what we have measured.
 

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+import cv2
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
@@ -30,6 +31,7 @@ def run(main: Callable[[], None]) -> None:
     def guarded(arguments: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # else Orbax tells its life in hundreds of lines
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged picture is told in one line, ours
         try:
             if arguments[1:]:
                 raise InputError(f"{arguments[1]!r} is not expected; flags start with --, as --workdir=DIR")

@@ -6,6 +6,7 @@ A file under `configs/` starts from `default_config()` and assigns; it says noth
 import difflib
 import functools
 import json
+import math
 import operator
 import pathlib
 from typing import Any
@@ -77,7 +78,7 @@ def default_config() -> ConfigDict:
 _POSITIVE = ("epochs", "batch_size", "keep_checkpoints", "log_every_steps", "model.width", "optimizer.peak_rate",
              "optimizer.step_epochs", "optimizer.step_factor", "data.threads", "data.prefetch")  # fmt: skip
 _NOT_NEGATIVE = ("seed", "eval_every_epochs", "checkpoint_every_epochs", "data.workers", "optimizer.warmup_epochs",
-                 "optimizer.momentum", "optimizer.weight_decay")  # fmt: skip
+                 "optimizer.momentum", "optimizer.weight_decay", "optimizer.poly_power")  # fmt: skip
 
 
 def validate(config: ConfigDict) -> None:
@@ -87,16 +88,24 @@ def validate(config: ConfigDict) -> None:
       InputError: there is one: says which, and what was expected.
     """
     for name in _POSITIVE:
-        if not setting(config, name) > 0:
+        if not 0 < setting(config, name) < math.inf:
             raise InputError(f"config.{name} is {setting(config, name)!r}; expected more than 0")
     for name in _NOT_NEGATIVE:
-        if not setting(config, name) >= 0:
+        if not 0 <= setting(config, name) < math.inf:
             raise InputError(f"config.{name} is {setting(config, name)!r}; expected 0 or more")
     crop, scale = config.data.crop, config.data.random_scale
     if crop and not (len(crop) == 2 and all(isinstance(side, int) and side > 0 for side in crop)):
         raise InputError(f"config.data.crop is {crop!r}; expected (height, width) in pixels, as (240, 320), or ()")
-    if scale and not (len(scale) == 2 and all(isinstance(x, int | float) for x in scale) and 0 < scale[0] <= scale[1]):
-        raise InputError(f"config.data.random_scale is {scale!r}; expected (smallest, largest), as (0.5, 2.0), or ()")
+    numbers = len(scale) == 2 and all(isinstance(factor, int | float) for factor in scale)
+    if scale and not (numbers and 1 / 16 <= scale[0] <= scale[1] <= 16):
+        raise InputError(
+            f"config.data.random_scale is {scale!r}; expected (smallest, largest) within 1/16 and 16, as (0.5, 2.0), "
+            "or ()"
+        )
+    if config.model.width > 16:
+        raise InputError(
+            f"config.model.width is {config.model.width!r}; expected at most 16 (1 is the paper's network)"
+        )
     if config.model.dtype not in _DTYPES:
         raise InputError(f"config.model.dtype is {config.model.dtype!r}; expected {' or '.join(_DTYPES)}")
 
@@ -127,16 +136,16 @@ def saved_config(workdir: pathlib.Path) -> tuple[ConfigDict, ClassMap]:
         config = default_config()
         config.update(_settings(saved["config"]))
         names, colors = saved["classes"]["names"], saved["classes"]["colors"]
+        return config, ClassMap(tuple(names), tuple(map(tuple, colors)))
     except FileNotFoundError as error:
         raise InputError(f"{workdir} holds no run: {path} is missing; train one with train.py --workdir") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not the configuration of a run of this version: {error}") from error
-    return config, ClassMap(tuple(names), tuple(map(tuple, colors)))
 
 
-def nearest_setting(key: str, config: ConfigDict | None = None) -> str | None:
+def nearest_setting(key: str) -> str | None:
     """The setting, "data.crop", whose name is nearest to a wrong one."""
-    names = setting_names(config if config is not None else default_config())
+    names = setting_names(default_config())
     close = difflib.get_close_matches(key, names, 1, cutoff=0.5)
     if not close:  # perhaps right but for its section
         last = [name for name in names if name.rsplit(".")[-1] == key.rsplit(".")[-1]]

@@ -3,6 +3,7 @@
 import functools
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import jax
@@ -12,12 +13,14 @@ import rich.progress
 import rich.table
 from ml_collections import ConfigDict
 
+from gun_jax.configuration import SAVED_NAME
 from gun_jax.data.pictures import normalise
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError
 from gun_jax.files import write_whole
 from gun_jax.inference import Trained, load_checkpoint
 from gun_jax.scoring import make_scorer
+from gun_jax.training.checkpoints import saved_steps
 from gun_jax.training.reporting import METRICS_NAME, read_rows
 from gun_jax.visualisation import curve_figure, panel, write_png
 
@@ -26,15 +29,18 @@ FOLDER = "evaluation"  # in the workdir
 
 
 def newest_run(runs: pathlib.Path = RUNS) -> pathlib.Path:
-    """The workdir below `runs` that was written last.
+    """The workdir below `runs` that was written last, of those that have a checkpoint.
 
     Raises:
       InputError: there is none.
     """
-    configs = sorted(runs.glob("*/config.json"), key=lambda path: path.stat().st_mtime)
-    if not configs:
-        raise InputError(f"no run in {runs.absolute()}; train one with train.py, or name it with --workdir=DIR")
-    return configs[-1].parent
+    configs = sorted(runs.glob(f"*/{SAVED_NAME}"), key=lambda path: path.stat().st_mtime)
+    trained = [config.parent for config in configs if saved_steps(config.parent)]
+    if not trained:
+        raise InputError(
+            f"no run with a checkpoint in {runs.absolute()}; train one with train.py, or name it with --workdir=DIR"
+        )
+    return trained[-1]
 
 
 def evaluate(
@@ -64,7 +70,7 @@ def evaluate(
     source = _open(trained.config, split, data_dir)
     if source.classes.names != trained.classes.names:
         raise InputError(f"{source} has other classes than {workdir} was trained on: {', '.join(source.classes.names)}")
-    console = rich.console.Console(highlight=False)
+    console = rich.console.Console(highlight=False, markup=False)
     with _progress(console) as progress:
         bar = progress.add_task(f"evaluating step {trained.step} on {split}", total=len(source))
         score = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
@@ -100,6 +106,7 @@ def _draw_panels(
     def explain(variables, image: jax.Array, size: tuple[int, int]):
         return trained.model.apply(variables, normalise(image[None]), output_size=size, method="explain")
 
+    shutil.rmtree(folder, ignore_errors=True)  # pictures of another step, or of other images
     with _progress(console) as progress:
         for index in progress.track(np.linspace(0, len(source) - 1, count).round().astype(int), description="panels"):
             record = source[int(index)]
@@ -114,7 +121,7 @@ def _draw_panels(
                 source.classes,
                 title=record["id"],
             )
-            write_png(folder / f"{record['id'].replace('/', '_')}.png", picture)
+            write_png(folder / f"{record['id']}.png", picture)
 
 
 def _progress(console: rich.console.Console) -> rich.progress.Progress:

@@ -54,7 +54,7 @@ def load_run(workdir: str | os.PathLike, step: int | None = None) -> tuple[GUN, 
 
 def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
     """As `load_run`, with all that is known."""
-    # Orbax takes 1.5 s to import: not every `import gun_jax` shall wait for it.
+    # Not every `import gun_jax` shall wait for Orbax.
     from gun_jax.training.checkpoints import restore_variables
 
     config, classes = configuration.saved_config(workdir)

@@ -8,12 +8,11 @@ import functools
 from collections.abc import Sequence
 from typing import Literal
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gun_jax.errors import InputError
+from gun_jax.errors import InputError, check_choice
 
 Method = Literal["bilinear", "nearest"]
 Padding = Literal["border", "zeros"]
@@ -51,17 +50,19 @@ def guided_upsample(
       (B, H, W, C) of the dtype of `features`.
 
     Raises:
-      InputError: a `ValueError`, for an unknown method or padding, or shapes that do not fit each other.
+      InputError: a `ValueError`, for an unknown method or padding, or shapes or dtypes that are not as above.
     """
-    if method not in METHODS:
-        raise InputError(f"guided_upsample: method {method!r}; expected one of {', '.join(METHODS)}")
-    if padding not in PADDINGS:
-        raise InputError(f"guided_upsample: padding {padding!r}; expected one of {', '.join(PADDINGS)}")
+    check_choice("guided_upsample", "method", method, METHODS)
+    check_choice("guided_upsample", "padding", padding, PADDINGS)
     if features.ndim != 4 or offsets.ndim != 4 or offsets.shape[-1] != 2 or features.shape[0] != offsets.shape[0]:
         raise InputError(
             f"guided_upsample: features {features.shape} and offsets {offsets.shape}; "
             "expected (B, h, w, C) and (B, H, W, 2)"
         )
+    if not jnp.issubdtype(offsets.dtype, jnp.floating):
+        raise InputError(f"guided_upsample: offsets of {offsets.dtype}; expected floating numbers of pixels")
+    if method == "bilinear" and not jnp.issubdtype(features.dtype, jnp.floating):
+        raise InputError(f"guided_upsample: features of {features.dtype} have no mixtures; use method='nearest'")
     if 0 in features.shape[1:3]:
         raise InputError(f"guided_upsample: features {features.shape} have no pixel to read")
 
@@ -73,7 +74,6 @@ def guided_upsample(
 
 def _coordinates(source: Sequence[int], offsets: jax.Array, align_corners: bool) -> tuple[jax.Array, jax.Array]:
     """Equations 1 and 3: where each output pixel reads, x and y in pixels of the source, float32 (B, H, W)."""
-    chex.assert_type(offsets, jnp.floating)
     height, width = offsets.shape[1:3]
     offsets = offsets.astype(jnp.float32)
     offsets = jnp.where(jnp.isnan(offsets), 0.0, offsets)

@@ -15,9 +15,11 @@ from gun_jax.data.sources import Source
 from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.models import GUN
 
+_SIZES_WAITING = 4  # image sizes of which fewer than a batch has been read
 
-def make_scorer(model: GUN, batch_size: int = 4, threads: int = 4) -> Callable[..., ConfusionMatrix]:
-    """Builds `score(variables, source, progress=None)`, which compiles once an image size, however often it is called.
+
+def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., ConfusionMatrix]:
+    """Builds `score(variables, source, progress=None)`, which keeps what it has compiled, however often it is called.
 
     `score` returns the confusion matrix of all records of the source, in the size of their labels. It calls
     `progress(number of images)` after every batch. The records are shared among the JAX processes, a batch among the
@@ -25,7 +27,9 @@ def make_scorer(model: GUN, batch_size: int = 4, threads: int = 4) -> Callable[.
     """
     mesh = Mesh(np.asarray(jax.local_devices()), ("data",))
     whole, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
-    batch_size = -(-batch_size // mesh.size) * mesh.size
+    devices = mesh.size
+    batch_size = -(-batch_size // devices) * devices
+    compiled: dict[tuple, set[int]] = {}  # images a batch, by size of image and label
 
     @functools.partial(jax.jit, static_argnums=2, in_shardings=(whole, shared))
     def predict(variables, images: jax.Array, size: tuple[int, int]):
@@ -35,8 +39,13 @@ def make_scorer(model: GUN, batch_size: int = 4, threads: int = 4) -> Callable[.
         variables = jax.device_put(jax.device_get(variables), whole)
         matrix = ConfusionMatrix(model.num_classes, IGNORE)
         for images, labels in _batches(source, batch_size, threads):
-            # The last batch of a size is filled up with black images, so that nothing is compiled for it.
-            padding = [(0, batch_size - len(images))] + [(0, 0)] * 3
+            # Filled up with black images if that spares compiling anew.
+            counts = compiled.setdefault((images[0].shape, labels[0].shape), set())
+            count = min(
+                (known for known in counts if known >= len(images)), default=-(-len(images) // devices) * devices
+            )
+            counts.add(count)
+            padding = [(0, count - len(images))] + [(0, 0)] * 3
             predictions = predict(variables, np.pad(np.stack(images), padding), labels[0].shape)
             matrix.update(np.stack(labels), np.asarray(predictions)[: len(labels)])
             if progress:
@@ -60,4 +69,6 @@ def _batches(source: Source, batch_size: int, threads: int) -> Iterator[tuple[li
         labels.append(record["label"])
         if len(images) == batch_size:
             yield waiting.pop(size)
+        elif len(waiting) > _SIZES_WAITING:
+            yield waiting.pop(next(iter(waiting)))
     yield from waiting.values()

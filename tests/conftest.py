@@ -83,7 +83,7 @@ def random_variables():
 def random_run(tmp_path_factory, random_variables):
     """A workdir with two checkpoints, of steps 3 and 7, as training writes it, of a network with random variables.
 
-    `variables` are those of step 7; the network never predicts "wall", class 3, of which these scenes have none.
+    `variables` are those of step 7; the network never predicts "fence", class 4, of which these scenes have none.
     """
     import optax
 
@@ -94,13 +94,13 @@ def random_run(tmp_path_factory, random_variables):
 
     workdir = tmp_path_factory.mktemp("runs") / "random"
     config = make_small_config()
-    config.data.synthetic_val, config.data.synthetic_seed = 5, 2
+    config.data.synthetic_val, config.data.synthetic_seed = 5, 7
     model = configuration.build_model(config.model, len(CITYSCAPES))
     configuration.save_config(workdir, config, CITYSCAPES)
     with Checkpoints(workdir) as checkpoints:
         for step in (3, 7):
             variables = random_variables(model, seed=step)
-            variables["params"]["classifier"]["bias"][3] = -1e4
+            variables["params"]["classifier"]["bias"][4] = -1e4
             state = TrainState(np.int32(step), **variables, opt_state=optax.sgd(0.1, 0.9).init(variables["params"]))
             checkpoints.save(state, {"step": step})
     return types.SimpleNamespace(workdir=workdir, config=config, model=model, variables=variables, step=7)

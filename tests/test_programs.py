@@ -209,7 +209,9 @@ def test_a_label_value_outside_the_class_map_is_refused_by_name_and_place(data, 
 
 
 def test_evaluating_without_any_run_is_refused(tmp_path):
-    refused(run("evaluate.py", cwd=tmp_path), "evaluate.py: no run in", str(tmp_path / "runs"), "train.py")
+    refused(
+        run("evaluate.py", cwd=tmp_path), "evaluate.py: no run with a checkpoint in", str(tmp_path / "runs"), "train.py"
+    )
 
 
 def test_evaluating_a_split_that_is_not_there_is_refused_by_the_folder_that_is_missing(trained, place):

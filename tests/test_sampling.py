@@ -248,3 +248,18 @@ def test_an_unknown_option_is_named_on_one_line(option):
     with pytest.raises(ValueError, match=f"{option} 'cubic'") as error:
         guided_upsample(jnp.zeros((1, 2, 2, 1)), jnp.zeros((1, 4, 4, 2)), **{option: "cubic"})
     assert "\n" not in str(error.value)
+
+
+def test_mixtures_of_whole_numbers_are_refused_and_nearest_takes_them():
+    features, offsets = example()
+    whole = features.astype(np.int32)
+    with pytest.raises(ValueError, match="features of int32 have no mixtures; use method='nearest'"):
+        guided_upsample(whole, offsets)
+    assert guided_upsample(whole, offsets, method="nearest").dtype == np.int32
+
+
+@pytest.mark.parametrize("method", ["bilinear", "nearest"])
+def test_offsets_of_whole_numbers_are_refused(method):
+    features, offsets = example()
+    with pytest.raises(ValueError, match="offsets of int32; expected floating numbers of pixels"):
+        guided_upsample(features, offsets.astype(np.int32), method=method)

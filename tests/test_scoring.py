@@ -107,6 +107,13 @@ def test_other_variables_give_other_counts(network, random_variables):
     assert np.any(other != network.score(network.variables, source).counts)
 
 
+def test_images_of_many_sizes_are_scored_one_by_one(network):
+    source, seen = Records([(32 + 2 * i, 64) for i in range(9)]), []
+    found = make_scorer(network.model, 8, 1)(network.variables, source, seen.append)
+    assert_nearly(found.counts, counts_by_loops(network, source))
+    assert seen == [1] * 9
+
+
 def test_progress_counts_every_image_once(network):
     seen = []
     network.score(network.variables, Records([SMALL, LARGE, SMALL, SMALL]), seen.append)

@@ -35,6 +35,9 @@ class ClassMap:
             raise InputError(f"{len(self.names)} names but {len(self.colors)} colours; give one a class")
         if not 1 <= len(self.names) < IGNORE:
             raise InputError(f"{len(self.names)} classes; expected 1 to {IGNORE - 1}")
+        for name in self.names:
+            if not name.strip() or self.names.count(name) > 1:
+                raise InputError(f"{self.names.count(name)} classes are called {name!r}; expected a name for each")
 
     def __len__(self) -> int:
         return len(self.names)

@@ -4,8 +4,6 @@ Order and augmentation come from the seed and the number of the record alone. Th
 consumed, whatever the number of workers or processes, so a resumed run continues with the very next batch.
 """
 
-from collections.abc import Iterator
-
 import grain
 import numpy as np
 from absl import flags
@@ -36,7 +34,7 @@ def training_batches(
     seed: int,
     start: int = 0,
     process: tuple[int, int] = (0, 1),
-) -> Iterator[dict]:
+) -> grain.DatasetIterator[dict]:
     """Endless batches for training.
 
     Args:
@@ -47,8 +45,9 @@ def training_batches(
       start: number of batches to leave out: the step at which a run resumes.
       process: (index, count) of the JAX processes that share the batch.
 
-    Yields:
-      `{"image": uint8 (b, H, W, 3), "label": uint8 (b, H, W)}` with b = batch_size / count.
+    Returns:
+      An iterator, to be closed after use, over `{"image": uint8 (b, H, W, 3), "label": uint8 (b, H, W)}` with
+      b = batch_size / count.
 
     Raises:
       InputError: the batch does not divide among the processes; or, at a record, what the source finds wrong.

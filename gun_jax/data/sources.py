@@ -5,6 +5,8 @@ one. `load_source` builds the one that a configuration names.
 """
 
 import dataclasses
+import hashlib
+import json
 import operator
 import os
 import pathlib
@@ -26,6 +28,7 @@ class Source(Protocol):
     """What the pipeline and the evaluation need of a data set."""
 
     classes: ClassMap
+    identity: str  # changes with what the records are and their order
 
     def __len__(self) -> int: ...
 
@@ -68,6 +71,8 @@ class FolderSource:
                 f"{len(missing)} have none); expected {self.labels / first}{label_ending}"
             )
         self._pairs = [(key, file, label_files[key]) for key, file in sorted(image_files.items())]
+        names = json.dumps([list(image_files), self.classes.lookup().tolist()])
+        self.identity = f"{len(self)} pairs {hashlib.sha256(names.encode()).hexdigest()[:16]}"
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -152,7 +157,7 @@ def load_source(data, split: str) -> Source:
     root = find_data_dir(data, split)
     assert root is not None  # only drawn scenes need no folder
     classes = layout.classes or load_class_map(root / data.classes)
-    images, labels = (root / part.format(split=split) for part in (layout.images, layout.labels))
+    images, labels = (root / _of_split(part, split) for part in (layout.images, layout.labels))
     return FolderSource(images, labels, classes, layout.image_ending, layout.label_ending)
 
 
@@ -169,7 +174,7 @@ def find_data_dir(data, split: str = "train") -> pathlib.Path | None:
         return None
     layout = _layout(data)
     given = data.dir or os.environ.get(DATA_DIR_VARIABLE, "")
-    looked_for = layout.images.format(split=split)
+    looked_for = _of_split(layout.images, split)
     remedy = f"{layout.remedy}, or name its folder with {DATA_DIR_VARIABLE}=DIR or --config.data.dir=DIR"
     root = pathlib.Path(given or "data").expanduser().absolute()
     for candidate in (root, root / data.source):
@@ -178,6 +183,10 @@ def find_data_dir(data, split: str = "train") -> pathlib.Path | None:
     raise InputError(
         f"{layout.title} is missing: looked for {looked_for} in {root} and in {root / data.source}; {remedy}"
     )
+
+
+def _of_split(path: str, split: str) -> str:
+    return path.replace("{split}", split)
 
 
 def _layout(data) -> Layout:

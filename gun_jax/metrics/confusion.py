@@ -56,7 +56,11 @@ class ConfusionMatrix:
         return self
 
     def merge(self, other: "ConfusionMatrix") -> "ConfusionMatrix":
-        """Adds the counts of another matrix of as many classes, and returns this one."""
+        """Adds the counts of another matrix, and returns this one.
+
+        Raises:
+          InputError: it has another number of classes.
+        """
         if self.num_classes != other.num_classes:
             raise InputError(f"merging matrices of {self.num_classes} and of {other.num_classes} classes")
         self.counts += other.counts

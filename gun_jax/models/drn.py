@@ -84,7 +84,11 @@ class BatchNorm(nn.Module):
 
 
 class ConvBatchNorm(nn.Module):
-    """A convolution without bias, batch norm, and (by default) ReLU: (B, H, W, Cin) to (B, H/stride, W/stride, C)."""
+    """A convolution without bias, batch norm, and (by default) ReLU: (B, H, W, Cin) to (B, H/stride, W/stride, C).
+
+    Here and in the blocks, `train` says whether batch norm uses the statistics of the batch, and `statistics` names the
+    set of running ones (see `BatchNorm`).
+    """
 
     channels: int
     kernel: int = 3
@@ -210,6 +214,9 @@ class DRN(nn.Module):
 
         Level k is (B, H/s, W/s, C) with s = 1, 1, 2, 4, 8, 8, 8, 8, 8 (rounded up). `statistics` names the set of
         batch-norm running statistics to use.
+
+        Raises:
+          InputError: images of another layout.
         """
         if x.ndim != 4 or x.shape[-1] != 3 or 0 in x.shape:
             raise InputError(f"DRN: images of shape {x.shape}; expected (B, H, W, 3)")
@@ -220,7 +227,11 @@ class DRN(nn.Module):
         return outputs
 
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        """Class scores (B, num_classes) of images (B, H, W, 3), or with `num_classes=None` the last level's output."""
+        """Class scores (B, num_classes) of images (B, H, W, 3), or with `num_classes=None` the last level's output.
+
+        Raises:
+          InputError: images of another layout, or attributes that no DRN has.
+        """
         x = self.features(x, train)[-1]
         if self.num_classes is None:
             return x

@@ -69,8 +69,12 @@ class Encoder(nn.Module):
         """Runs the branches on normalised images (B, H, W, 3).
 
         Returns:
-          The signals of the branches, finest first: level 4 of the finer branches, level 8 of the coarsest. And the
-          high-resolution features for guidance: level 2 of the finest branch.
+          The signals of the branches, finest first: level 4 of the finer branches (B, h, w, 128), level 8 of the
+          coarsest (B, h, w, 512), each at 1/8 of what the branch sees. And the high-resolution features for guidance:
+          level 2 of the finest branch (B, h', w', 32), at 1/2.
+
+        Raises:
+          InputError: a branch would have to enlarge the images, or attributes that no encoder has.
         """
         branches = ENCODERS[self.name_in_paper]
         separate = branches.shared and self.branch_norm == "separate"

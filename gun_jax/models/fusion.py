@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -42,7 +43,7 @@ class Fusion(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, fine: jax.Array, low: jax.Array, train: bool = False, statistics: str = "") -> jax.Array:
+    def __call__(self, fine: jax.Array, low: jax.Array, train: bool = False) -> jax.Array:
         """Fuses `fine` (B, H, W, F) and `low` (B, h, w, C).
 
         Returns:
@@ -52,7 +53,8 @@ class Fusion(nn.Module):
         merge = FUSIONS[self.name_in_paper]
         low = resize(low, fine.shape[1:3])
         expand = ConvBatchNorm(low.shape[-1], kernel=1, relu=False, dtype=self.dtype, name="expand")
-        fine = expand(fine, train, statistics)
+        fine = expand(fine, train)
+        chex.assert_equal_shape([fine, low])
         merged = nn.relu(jnp.concatenate([fine, low], axis=-1) if merge.concat else fine + low)
         if merge.postprocess:
             merged = ConvBatchNorm(self.reduced_channels, dtype=self.dtype, name="postprocess")(merged, train)

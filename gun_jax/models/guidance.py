@@ -15,8 +15,9 @@ from gun_jax.models.drn import ConvBatchNorm, scaled
 from gun_jax.models.encoder import resize
 
 
-def _offsets(dtype: Any, use_bias: bool = True) -> nn.Conv:
-    return conv(2, 1, use_bias=use_bias, kernel_init=nn.initializers.zeros, dtype=dtype, name="offsets")
+def _offsets(use_bias: bool = True) -> nn.Conv:
+    # float32 whatever the rest: a bfloat16 of 100 pixels is a multiple of a half.
+    return conv(2, 1, use_bias=use_bias, kernel_init=nn.initializers.zeros, dtype=jnp.float32, name="offsets")
 
 
 class LargeRF(nn.Module):
@@ -32,7 +33,7 @@ class LargeRF(nn.Module):
         for step in range(1, 4):
             x = resize(x, (2 * x.shape[1], 2 * x.shape[2]))
             x = ConvBatchNorm(max(1, fused.shape[-1] >> step), dtype=self.dtype, name=f"up{step}")(x, train)
-        return _offsets(self.dtype)(x)
+        return _offsets()(x)
 
 
 class HighRes(nn.Module):
@@ -44,7 +45,7 @@ class HighRes(nn.Module):
     @nn.compact
     def __call__(self, fused: jax.Array, high_resolution: jax.Array, train: bool = False) -> jax.Array:
         """Offsets (B, H, W, 2) from the finest branch's level 2 (B, H, W, 32); `fused` is not used."""
-        return _offsets(self.dtype, use_bias=False)(high_resolution)
+        return _offsets(use_bias=False)(high_resolution)
 
 
 class FusionGuidance(nn.Module):
@@ -61,9 +62,9 @@ class FusionGuidance(nn.Module):
         def reduce(name: str, x: jax.Array) -> jax.Array:
             return ConvBatchNorm(channels, kernel=1, relu=False, dtype=self.dtype, name=name)(x, train)
 
-        # Reducing before upsampling gives the same sum as after it, at a fraction of the pixels.
+        # Reduced before it is upsampled: the same sum, but for the statistics of a batch, at a fraction of the pixels.
         low = resize(reduce("expand_low", fused), high_resolution.shape[1:3])
-        return _offsets(self.dtype)(nn.relu(reduce("expand_high", high_resolution) + low))
+        return _offsets()(nn.relu(reduce("expand_high", high_resolution) + low))
 
 
 GUIDANCES = {"large_rf": LargeRF, "high_res": HighRes, "fusion": FusionGuidance}

@@ -44,8 +44,7 @@ class GuidedUpsampling(nn.Module):
         self, fused: jax.Array, high_resolution: jax.Array, output_size: tuple[int, int], train: bool = False
     ) -> jax.Array:
         """The Guidance Offset Table, float32 (B, H, W, 2), at `output_size` (H, W)."""
-        table = self.guide(fused, high_resolution, train).astype(jnp.float32)
-        return resize(table, output_size)
+        return resize(self.guide(fused, high_resolution, train), output_size)
 
     def sample(self, low: jax.Array, offsets: jax.Array) -> jax.Array:
         """Upsamples `low` (B, h, w, C) by a table (B, H, W, 2) to (B, H, W, C)."""
@@ -77,6 +76,9 @@ class GuidedUpsampling(nn.Module):
 
         Returns:
           (B, H, W, C), of the dtype of `low`.
+
+        Raises:
+          InputError: attributes that are not as above, or shapes that do not fit each other.
         """
         return self.sample(low, self.offsets(fused, high_resolution, output_size, train))
 
@@ -93,7 +95,8 @@ class GUN(nn.Module):
       input_subsampling: by how much the images handed in are subsampled already; a branch of factor s sees them
         resized by `input_subsampling / s`.
       width: factor on all channels.
-      dtype: of convolutions and activations (float32 or bfloat16); parameters, statistics and logits are float32.
+      dtype: of convolutions and activations, float32 or bfloat16; parameters, statistics, offsets and logits are
+        float32.
       variant: of the DRN.
       branch_norm: "shared" or "separate" running statistics of the branches that share parameters.
     """
@@ -127,7 +130,7 @@ class GUN(nn.Module):
             1,
             use_bias=True,
             kernel_init=nn.initializers.normal(0.01),
-            dtype=self.dtype,
+            dtype=jnp.float32,  # a bfloat16 cannot tell close logits apart
             name="classifier",
         )
         if self.guidance is not None:
@@ -137,7 +140,7 @@ class GUN(nn.Module):
         """Logits of images.
 
         Args:
-          images: (B, H, W, 3) normalised images (see `gun_jax.data.normalise`).
+          images: (B, H, W, 3) normalised images, floating (see `gun_jax.normalise`).
           train: whether batch norm uses and updates the statistics of this batch (`mutable=["batch_stats"]`).
           output_size: (H', W') of the result; by default the size that the finest branch sees.
 
@@ -183,6 +186,8 @@ class GUN(nn.Module):
         """Low-resolution logits, float32 (B, h, w, num_classes), the offset table or None, and the output size."""
         if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
             raise InputError(f"GUN: images of shape {images.shape}; expected (B, H, W, 3)")
+        if not jnp.issubdtype(images.dtype, jnp.floating):
+            raise InputError(f"GUN: images of {images.dtype}; expected normalised ones: gun_jax.normalise(images)")
         if output_size is not None:
             if len(output_size) != 2:
                 raise InputError(f"GUN: output_size {output_size!r}; expected (height, width)")
@@ -192,7 +197,7 @@ class GUN(nn.Module):
         fused = signals[-1]
         for step, fine in enumerate(reversed(signals[:-1])):  # coarse to fine
             fused = self.fusions[step](fine, fused, train)
-        low = self.classify(fused).astype(jnp.float32)
+        low = self.classify(fused)  # (B, h, w, num_classes)
         if output_size is None:
             finest = ENCODERS[self.encoder].factors[0]
             output_size = branch_size(images.shape[1:3], finest, self.input_subsampling)

@@ -1,11 +1,14 @@
 """A training run from its configuration: source -> augment -> batch -> device -> step -> metrics -> report."""
 
+import contextlib
 import functools
 import math
 import pathlib
+import re
 from collections.abc import Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
@@ -34,6 +37,7 @@ _FREE = (
     "data.threads",
     "data.prefetch",
 )
+_DIVERGED = "in a new --workdir, lower config.optimizer.peak_rate or warm up longer"
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
@@ -56,19 +60,28 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
     total_steps = round(config.epochs * steps_per_epoch)
     if total_steps < 1:
         raise InputError(f"config.epochs is {config.epochs} of {steps_per_epoch:.1f} steps; expected a step at least")
-    _claim(workdir, config, source.classes)
+    _check_workdir(workdir, config, source.classes)
 
     mesh = data_mesh()
     model = configuration.build_model(config.model, len(source.classes))
     rate = learning_rate(config.optimizer, steps_per_epoch, total_steps)
     optimizer = sgd(config.optimizer, rate)
     state = jax.device_put(create_state(model, optimizer, config.seed), replicated(mesh))
+    if config.batch_size % mesh.size:
+        raise InputError(f"config.batch_size is {config.batch_size}; expected a multiple of the {mesh.size} devices")
     take_step = make_train_step(model, optimizer, mesh)
     score = make_scorer(model, config.batch_size, config.data.threads)
 
+    if jax.process_index() == 0:
+        configuration.save_config(workdir, config, source.classes)
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
         if checkpoints.latest() is not None:
-            state, _ = checkpoints.restore(state)
+            state, position = checkpoints.restore(state)
+            if position["data"] != source.identity:
+                raise InputError(
+                    f"{workdir} was trained on other data: {position['data']} there and {source.identity} here (a name "
+                    "of a file or a value of the class map has changed); bring them back, or name another --workdir"
+                )
         start = int(state.step)
         with _reporter(workdir, total_steps, start, config.batch_size) as reporter:
             reporter.say(_beginning(workdir, state, start, total_steps, len(source), mesh))
@@ -90,7 +103,8 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
                     matrix = score(state.variables, eval_source)
                     reporter.evaluation(step, epoch, config.data.eval_split, matrix, source.classes.names)
                 if saving:
-                    checkpoints.save(state, {"step": step, "records": step * config.batch_size})
+                    _check_finite(state, step)
+                    checkpoints.save(state, {"batches": step, "data": source.identity})
     return state
 
 
@@ -119,21 +133,22 @@ def _open_data(config: ConfigDict) -> tuple[Source, Source, ConfigDict]:
     return source, eval_source, config
 
 
-def _claim(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap) -> None:
-    """Makes the workdir this run's; refuses one in which another run lies, unless it never came to a checkpoint."""
-    if (workdir / configuration.SAVED_NAME).exists() and saved_steps(workdir):
-        saved, saved_classes = configuration.saved_config(workdir)
-        for name in configuration.setting_names(config):
-            here, there = (configuration.setting(one, name) for one in (config, saved))
-            if name not in _FREE and here != there:
-                raise InputError(
-                    f"{workdir} holds another run: config.{name} is {there!r} there and {here!r} here; "
-                    "name another --workdir, or the same settings to go on"
-                )
-        if classes.names != saved_classes.names:
-            raise InputError(f"{workdir} holds a run of other classes; name another --workdir")
-    if jax.process_index() == 0:
-        configuration.save_config(workdir, config, classes)
+def _check_workdir(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap) -> None:
+    """Refuses a workdir in which another run lies; one that never came to a checkpoint is free."""
+    if re.search(r"[][*?]", str(workdir.absolute())):
+        raise InputError(f"workdir {workdir.absolute()} has one of [ ] * ? in it, with which Orbax reads nothing back")
+    if not saved_steps(workdir):
+        return
+    saved, saved_classes = configuration.saved_config(workdir)
+    for name in configuration.setting_names(config):
+        here, there = (configuration.setting(one, name) for one in (config, saved))
+        if name not in _FREE and here != there:
+            raise InputError(
+                f"{workdir} holds another run: config.{name} is {there!r} there and {here!r} here; "
+                "name another --workdir, or the same settings to go on"
+            )
+    if classes.names != saved_classes.names:
+        raise InputError(f"{workdir} holds a run of other classes; name another --workdir")
 
 
 def _reporter(workdir: pathlib.Path, total: int, start: int, images: int) -> Reporter | SilentReporter:
@@ -146,16 +161,21 @@ def _numbered_batches(
     """(number of the step, batch on the devices) from where the run stands to its end."""
     if start >= total:
         return
-    if config.batch_size % mesh.size:
-        raise InputError(f"config.batch_size is {config.batch_size}; expected a multiple of the {mesh.size} devices")
     process = jax.process_index(), jax.process_count()
     batches = training_batches(source, config.data, config.batch_size, config.seed, start, process)
-    for step, batch in zip(range(start + 1, total + 1), batches, strict=False):
-        yield step, jax.make_array_from_process_local_data(split(mesh), batch)
+    with contextlib.closing(batches):
+        for step, batch in zip(range(start + 1, total + 1), batches, strict=False):
+            yield step, jax.make_array_from_process_local_data(split(mesh), batch)
 
 
 def _finite_mean(losses: list[jax.Array], step: int) -> float:
     mean = float(np.mean(jax.device_get(losses)))
     if not math.isfinite(mean):
-        raise InputError(f"the loss is {mean} at step {step}; lower config.optimizer.peak_rate, or warm up longer")
+        raise InputError(f"the loss is {mean} at step {step}; {_DIVERGED}")
     return mean
+
+
+def _check_finite(state: TrainState, step: int) -> None:
+    """A step whose loss was finite can still have thrown its parameters away."""
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.variables)):
+        raise InputError(f"the parameters are not finite after step {step}; {_DIVERGED}")

@@ -42,6 +42,7 @@ class Reporter:
             rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
             console=self._console,
             disable=not self._console.is_terminal,
+            speed_estimate_period=3600.0,  # seconds; reports of large steps come minutes apart
         )
         self._bar = self._progress.add_task("training", total=total, completed=start, news="compiling ...")
         self._last = (start, time.monotonic())

@@ -123,6 +123,7 @@ def verdicts(truth: np.ndarray, labels: np.ndarray, baseline: np.ndarray | None)
 
 
 def label_map(what: str, labels: np.ndarray, shape: tuple[int, int] | None = None) -> np.ndarray:
+    """`labels` as an integer array (H, W), of `shape` if given; an InputError about `what` if they are not."""
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "iu" or (shape is not None and labels.shape != shape):
         expected = "(H, W)" if shape is None else shape

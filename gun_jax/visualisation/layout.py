@@ -48,6 +48,7 @@ def color_key(entries: list[tuple[str, Color]], width: int, letters: int) -> np.
 
 
 def border(picture: np.ndarray, thickness: int, color: Color) -> np.ndarray:
+    """Puts a frame around a picture."""
     return cv2.copyMakeBorder(picture, thickness, thickness, thickness, thickness, cv2.BORDER_CONSTANT, value=color)
 
 

@@ -92,7 +92,7 @@ def test_impossible_class_maps_stop_with_one_line(names, colors, named):
 
 
 def test_254_classes_are_possible_and_do_not_touch_the_ignored_value():
-    lookup = ClassMap(("x",) * 254, ((0, 0, 0),) * 254).lookup()
+    lookup = ClassMap(tuple(map(str, range(254))), ((0, 0, 0),) * 254).lookup()
     assert lookup[253] == 253 and lookup[254] == -1 and lookup[255] == 255
 
 
@@ -206,3 +206,11 @@ def test_a_missing_file_is_named_with_an_example_of_one(tmp_path):
 def test_a_folder_in_place_of_a_file_is_named(tmp_path):
     with pytest.raises(InputError, match=f"{tmp_path}: Is a directory"):
         load_class_map(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [(("a", "b", "a"), "2 classes are called 'a'"), (("a", " "), "called ' '")]
+)
+def test_each_class_has_a_name_of_its_own(names, message):
+    with pytest.raises(InputError, match=message):
+        ClassMap(names, ((0, 0, 0),) * len(names))

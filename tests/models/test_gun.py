@@ -138,6 +138,16 @@ def test_bfloat16_stays_near_float32():
     assert np.mean(ours.argmax(-1) == exact.argmax(-1)) > 0.9
 
 
+def test_bfloat16_logits_and_offsets_are_not_rounded_to_bfloat16():
+    variables, x = trained("fusion")
+    low, offsets, _ = quick_jit(
+        functools.partial(narrow("fusion", dtype=jnp.bfloat16).apply, train=False, output_size=OUTPUT,
+                          method=GUN._low_and_offsets)
+    )(variables, x)  # fmt: skip
+    for values in (low, offsets):
+        assert np.mean(values != values.astype(jnp.bfloat16).astype(jnp.float32)) > 0.9
+
+
 def test_bfloat16_keeps_parameters_and_statistics_in_float32():
     tree = shapes_of(narrow(dtype=jnp.bfloat16), (1, 64, 64, 3))
     assert {leaf.dtype for leaf in jax.tree.leaves(tree)} == {jnp.dtype("float32")}
@@ -264,3 +274,10 @@ def test_numbers_that_no_network_has_are_refused_on_one_line(attributes, message
 def test_an_output_size_that_no_map_has_is_refused_on_one_line(size, guidance):
     with pytest.raises(ValueError, match=r"output_size .*; expected (a whole number, 1 or more|\(height, width\))"):
         shapes_of(GUN(19, guidance=guidance), (1, 64, 64, 3), output_size=size)
+
+
+def test_images_that_are_not_normalised_are_refused_with_the_remedy():
+    with pytest.raises(
+        ValueError, match=re.escape("GUN: images of uint8; expected normalised ones: gun_jax.normalise")
+    ):
+        narrow().init(jax.random.key(0), np.zeros((1, 64, 64, 3), np.uint8))

@@ -13,9 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 import gun_jax
 from gun_jax import configuration
+from gun_jax.data.classes import CITYSCAPES
+from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
 from gun_jax.scoring import make_scorer
 from gun_jax.training import loop
@@ -24,6 +27,7 @@ from gun_jax.training.loop import train
 from gun_jax.training.schedule import learning_rate, sgd
 from gun_jax.training.state import create_state
 from gun_jax.training.step import data_mesh, make_train_step
+from gun_jax.visualisation import write_png
 
 
 class StoppedError(Exception):
@@ -47,6 +51,26 @@ def content(workdir):
     """All files of a run but TensorBoard's, with their bytes."""
     files = (path for path in workdir.rglob("*") if path.is_file() and "curves" not in path.parts)
     return {str(path.relative_to(workdir)): path.read_bytes() for path in files}
+
+
+def write_classes(root, shift=0):
+    """A class map in which the numbers of the labels are train ids plus `shift`."""
+    classes = [
+        {"name": name, "color": color, "values": [i + shift]}
+        for i, (name, color) in enumerate(zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True))
+    ]
+    (root / "classes.json").write_text(json.dumps({"classes": classes}))
+
+
+def draw_folder(root):
+    """The drawn scenes of `small_config` as one's own pictures."""
+    for split, count, seed in (("train", 6, 0), ("val", 3, 1)):
+        scenes = SyntheticScenes(count, (64, 128), seed)
+        for i in range(count):
+            write_png(root / split / "images" / f"{i}.png", scenes[i]["image"])
+            (root / split / "labels").mkdir(exist_ok=True)
+            Image.fromarray(scenes[i]["label"]).save(root / split / "labels" / f"{i}.png")
+    write_classes(root)
 
 
 @pytest.fixture(scope="module")
@@ -302,17 +326,67 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_is_saved(bookkeeping, 
         return state.replace(step=state.step + 1), loss
 
     monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
-    with pytest.raises(InputError, match=r"^the loss is nan at step 4; lower config\.optimizer\.peak_rate.*$"):
+    with pytest.raises(
+        InputError, match=r"^the loss is nan at step 4; in a new --workdir, lower config\.optimizer\.peak_rate.*$"
+    ):
         bookkeeping(tmp_path)
     assert saved_steps(tmp_path) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("name", "bad"), [("optimizer.schedule", "cosine"), ("model.encoder", "enc42")])
-def test_a_workdir_in_which_nothing_was_learned_is_free_for_mended_settings(small_config, tmp_path, name, bad):
-    right = configuration.setting(small_config, name)
+def test_settings_that_no_run_can_have_leave_nothing_behind(small_config, tmp_path, name, bad):
     small_config.update_from_flattened_dict({name: bad})
     with pytest.raises(InputError):
+        train(small_config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_workdir_in_which_nothing_was_learned_is_free_for_other_settings(run, small_config, tmp_path):
+    run(tmp_path, stop=1)
+    small_config.optimizer.peak_rate = 0.02
+    run(tmp_path, stop=2)
+    assert configuration.saved_config(tmp_path)[0].optimizer.peak_rate == 0.02
+
+
+@pytest.mark.parametrize("change", ["an image less", "another name", "other values"])
+def test_a_run_does_not_go_on_with_other_data(run, small_config, tmp_path, change):
+    draw_folder(tmp_path / "data")
+    small_config.data.source, small_config.data.dir = "folder", str(tmp_path / "data")
+    run(tmp_path / "run", stop=3)
+    image, label = (tmp_path / "data" / "train" / part / "5.png" for part in ("images", "labels"))
+    if change == "an image less":
+        image.unlink()
+        small_config.epochs = 2.4  # as many steps
+    elif change == "another name":
+        image.rename(image.with_name("4a.png"))
+        label.rename(label.with_name("4a.png"))
+    else:
+        write_classes(tmp_path / "data", shift=1)
+    with pytest.raises(InputError, match=r"other (data|settings|run).* there and .* here"):
+        train(small_config, tmp_path / "run")
+    assert saved_steps(tmp_path / "run") == [1, 2]
+
+
+def test_checkpoints_without_their_configuration_are_refused(run, small_config, tmp_path):
+    run(tmp_path, stop=2)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(InputError, match=r"config\.json is missing"):
         train(small_config, tmp_path)
-    small_config.update_from_flattened_dict({name: right})
-    loop._claim(tmp_path, small_config, gun_jax.data.classes.CITYSCAPES)
-    assert configuration.saved_config(tmp_path)[0].to_dict() == small_config.to_dict()
+
+
+@pytest.mark.parametrize("name", ["w[red]z", "w*", "w?"])
+def test_a_workdir_that_could_not_be_read_back_is_refused(small_config, tmp_path, name):
+    with pytest.raises(InputError, match=r"^workdir .* has one of \[ \] \* \? in it, .*$"):
+        train(small_config, tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def test_parameters_that_are_not_finite_are_not_saved(bookkeeping, small_config, tmp_path, monkeypatch):
+    def step(state, batch):
+        params = jax.tree.map(lambda leaf: leaf + jnp.where(state.step == 3, jnp.inf, 0.0), state.params)
+        return state.replace(step=state.step + 1, params=params), jnp.float32(1)
+
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
+    with pytest.raises(InputError, match=r"^the parameters are not finite after step 4; in a new --workdir, lower .*$"):
+        bookkeeping(tmp_path)
+    assert saved_steps(tmp_path) == [1, 2, 3]

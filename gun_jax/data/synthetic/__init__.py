@@ -53,6 +53,7 @@ class SyntheticScenes:
         self.length = int(length)
         self.size = (int(size[0]), int(size[1]))
         self.seed = int(seed)
+        self.identity = repr(self)
 
     def __len__(self) -> int:
         return self.length

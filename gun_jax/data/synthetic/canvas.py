@@ -161,6 +161,6 @@ def _depths(samples):
 
 def to_pixels(points: np.ndarray) -> np.ndarray:
     """Rounds to pixels that cv2 can count: int32, same shape."""
-    # Not np.clip: it costs three times as much on arrays of a few points.
+    # Not np.clip, which is slower on arrays of a few points.
     points = np.minimum(np.maximum(points, -COORDINATE_LIMIT), COORDINATE_LIMIT)
     return np.rint(points, out=points).astype(np.int32, order="C")

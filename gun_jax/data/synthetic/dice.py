@@ -7,23 +7,14 @@ import numpy as np
 
 
 class Dice:
-    """Draws from `default_rng([seed, index])`, served one by one from a pool.
-
-    A call into numpy's generator costs about 2 microseconds and a scene draws some 2,000 numbers: the pool pays once
-    per 1,024.
-    """
+    """Draws from `default_rng([seed, index])`, one by one."""
 
     def __init__(self, seed: int, index: int):
         self._generator = np.random.default_rng([seed, index])
-        self._pool: list[float] = []
 
     def unit(self) -> float:
         """Uniform in [0, 1)."""
-        try:
-            return self._pool.pop()
-        except IndexError:
-            self._pool = self._generator.random(1024).tolist()
-            return self._pool.pop()
+        return self._generator.random()
 
     def between(self, low: float, high: float) -> float:
         """Uniform in [low, high)."""
