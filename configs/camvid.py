@@ -4,6 +4,8 @@
     python evaluate.py --workdir=runs/camvid --panels=8
 
 Data: the SegNet split at 480x360, folders train trainannot val valannot in CAMVID.
+Hardware: 2 CPU cores (AMD EPYC), 81 minutes for 42 epochs.
+Expect: 56.3 % mIoU on val (11 classes), 91.0 % of the pixels; docs/results.md has every class and the curve.
 """
 
 from gun_jax.configuration import ConfigDict, default_config

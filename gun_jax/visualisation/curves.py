@@ -39,8 +39,8 @@ def curve_figure(rows: list[dict], path: str | os.PathLike) -> None:
         second.spines[["top"]].set_visible(False)
     below.plot(*(miou * [1, 100]).T, color="tab:green", linewidth=1.2, marker="o", markersize=3)
     if len(miou):
-        epoch, best = miou[miou[:, 1].argmax()]
-        below.set_title(f"best {100 * best:.1f} % at epoch {epoch:g}", loc="right", fontsize=9)
+        epoch, last = miou[-1]
+        below.set_title(f"{100 * last:.1f} % at epoch {epoch:.0f}", loc="right", fontsize=9)
     else:
         below.set_yticks([])
         below.set_title("not evaluated yet", loc="right", fontsize=9)
