@@ -17,8 +17,8 @@ _LEAST_CHANNELS = 32
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> jax.Array:
     """Convolves (B, H, W, Cin) with a kernel (k, k, Cin, Cout), padded with zeros on both sides: (B, H', W', Cout).
 
-    On CPUs the gradient of the kernel is one matrix product a tap: XLA's CPU form of it is a convolution whose window is
-    as large as the map, which some processors run at a third of that speed and others as fast (docs/results.md has
+    On CPUs the gradient of the kernel is one matrix product a tap. XLA's CPU form of it is a convolution whose window
+    is as large as the map, which some processors run at a third of that speed and others as fast (docs/results.md has
     both). GPUs and TPUs keep the plain form. Differentiable in reverse mode only.
     """
     return _plain(x, kernel, stride, padding, dilation)
