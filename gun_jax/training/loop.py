@@ -72,8 +72,6 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
     take_step = make_train_step(model, optimizer, mesh)
     score = make_scorer(model, config.batch_size, config.data.threads)
 
-    if jax.process_index() == 0:
-        configuration.save_config(workdir, config, source.classes)
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
         if checkpoints.latest() is not None:
             state, position = checkpoints.restore(state)
@@ -82,6 +80,8 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
                     f"{workdir} was trained on other data: {position['data']} there and {source.identity} here (a name "
                     "of a file or a value of the class map has changed); bring them back, or name another --workdir"
                 )
+        if jax.process_index() == 0:
+            configuration.save_config(workdir, config, source.classes)
         start = int(state.step)
         with _reporter(workdir, total_steps, start, config.batch_size) as reporter:
             reporter.say(_beginning(workdir, state, start, total_steps, len(source), mesh))
