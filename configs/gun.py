@@ -9,8 +9,8 @@ Hardware: not tried here. 250 epochs of 2975 images are 93,000 steps of 8 images
 Expect: 69.6 % mIoU on val and 70.4 % on test in the paper (Tables 4 and 5), from ImageNet weights. We have not trained
 it: see docs/results.md for what we have measured.
 
-The paper leaves open: the crop (none: whole images, which random scale makes as large as the largest, so that they
-need one; we take the original size), and the schedule's end (250 epochs, the least that it names).
+The paper leaves open: the crop (after random scale we take the original size again), and the schedule's end (250
+epochs, the least that it names).
 """
 
 from gun_jax.configuration import ConfigDict, default_config
@@ -23,7 +23,6 @@ def get_config() -> ConfigDict:
 
     config.data.source = "cityscapes"
     config.data.random_scale = (0.5, 2.0)
-    config.data.crop = (1024, 2048)
     config.data.flip = True
 
     config.model.encoder = "enc24shared"

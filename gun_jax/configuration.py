@@ -27,6 +27,7 @@ def default_config() -> ConfigDict:
     config = ConfigDict()
     config.seed = 0  # of parameters, order and augmentation
     config.epochs = 250.0
+    config.steps = 0  # instead of epochs, if more than 0
     config.batch_size = 8  # of all devices together
     config.eval_every_epochs = 5.0  # also the last; 0: never before the end
     config.checkpoint_every_epochs = 1.0
@@ -42,8 +43,10 @@ def default_config() -> ConfigDict:
     data.labels = "{split}/labels"  # their labels,
     data.classes = "classes.json"  # and the class map (see gun_jax.data.classes.load_class_map)
     data.random_scale = (0.5, 2.0)  # log-uniform; (): none
-    data.crop = ()  # (height, width); (): whole images
+    data.crop = ()  # (height, width); (): the size of the picture, whatever random_scale makes of it
     data.flip = True
+    data.color_jitter = 0.0  # strength, 0 to 1: brightness, contrast and saturation change by up to this part
+    data.lighting_jitter = 0.0  # sigma of the colour noise along the training set's principal components; 0: none
     data.synthetic_size = (160, 320)  # of `synthetic`: (height, width) of a scene,
     data.synthetic_train = 100_000  # scenes to train on,
     data.synthetic_val = 64  # and to evaluate on, from another seed
@@ -77,8 +80,9 @@ def default_config() -> ConfigDict:
 
 _POSITIVE = ("epochs", "batch_size", "keep_checkpoints", "log_every_steps", "model.width", "optimizer.peak_rate",
              "optimizer.step_epochs", "optimizer.step_factor", "data.threads", "data.prefetch")  # fmt: skip
-_NOT_NEGATIVE = ("seed", "eval_every_epochs", "checkpoint_every_epochs", "data.workers", "optimizer.warmup_epochs",
-                 "optimizer.momentum", "optimizer.weight_decay", "optimizer.poly_power")  # fmt: skip
+_NOT_NEGATIVE = ("seed", "steps", "eval_every_epochs", "checkpoint_every_epochs", "data.workers",
+                 "data.lighting_jitter", "optimizer.warmup_epochs", "optimizer.momentum", "optimizer.weight_decay",
+                 "optimizer.poly_power")  # fmt: skip
 
 
 def validate(config: ConfigDict) -> None:
@@ -102,6 +106,8 @@ def validate(config: ConfigDict) -> None:
             f"config.data.random_scale is {scale!r}; expected (smallest, largest) within 1/16 and 16, as (0.5, 2.0), "
             "or ()"
         )
+    if not 0 <= config.data.color_jitter <= 1:
+        raise InputError(f"config.data.color_jitter is {config.data.color_jitter!r}; expected 0 (none) to 1")
     if config.model.width > 16:
         raise InputError(
             f"config.model.width is {config.model.width!r}; expected at most 16 (1 is the paper's network)"

@@ -5,6 +5,7 @@ they grow and averaged when they shrink, labels are taken from the nearest pixel
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import cv2
 import grain
@@ -12,6 +13,7 @@ import numpy as np
 
 from gun_jax.data.classes import IGNORE
 from gun_jax.data.pictures import MEAN_COLOR
+from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
 
 
@@ -33,7 +35,7 @@ class RandomScale(grain.transforms.RandomMap):
         smooth = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
         image = cv2.resize(record["image"], size, interpolation=smooth)
         label = cv2.resize(record["label"], size, interpolation=cv2.INTER_NEAREST_EXACT)
-        return record | {"image": image, "label": label}
+        return record | {"image": image, "label": label, "original_size": (height, width)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,21 +44,24 @@ class RandomCrop(grain.transforms.RandomMap):
 
     A picture that is smaller lies at a random place in the window; around it the image has ImageNet's mean colour,
     which is 0 once normalised, and the label `IGNORE`.
+
+    Attributes:
+      size: (height, width) of the window; (): that of the picture before `RandomScale`.
     """
 
-    height: int
-    width: int
+    size: tuple[int, int] | tuple[()] = ()
 
     def __post_init__(self):
-        if min(self.height, self.width) < 1:
-            raise InputError(f"random crop of {self.height}x{self.width}; expected a height and a width of 1 or more")
+        if self.size and (len(self.size) != 2 or min(self.size) < 1):
+            raise InputError(f"random crop of {self.size}; expected (height, width), 1 or more each")
 
     def random_map(self, record: dict, rng: np.random.Generator) -> dict:
         height, width = record["label"].shape
-        target_y, source_y, rows = _place(height, self.height, rng)
-        target_x, source_x, columns = _place(width, self.width, rng)
-        image = np.full((self.height, self.width, 3), MEAN_COLOR, np.uint8)
-        label = np.full((self.height, self.width), IGNORE, np.uint8)
+        window_height, window_width = self.size or record.get("original_size", (height, width))
+        target_y, source_y, rows = _place(height, window_height, rng)
+        target_x, source_x, columns = _place(width, window_width, rng)
+        image = np.full((window_height, window_width, 3), MEAN_COLOR, np.uint8)
+        label = np.full((window_height, window_width), IGNORE, np.uint8)
         target = np.s_[target_y : target_y + rows, target_x : target_x + columns]
         source = np.s_[source_y : source_y + rows, source_x : source_x + columns]
         image[target], label[target] = record["image"][source], record["label"][source]
@@ -71,6 +76,86 @@ class RandomFlip(grain.transforms.RandomMap):
         if rng.random() < 0.5:
             return record
         return record | {key: np.ascontiguousarray(record[key][:, ::-1]) for key in ("image", "label")}
+
+
+@dataclasses.dataclass(frozen=True)
+class ColorJitter(grain.transforms.RandomMap):
+    """Changes brightness, contrast and saturation, in random order (section 3.1), each by a factor of its own.
+
+    A factor f is uniform in [1 - strength, 1 + strength]. Brightness mixes the picture with black, contrast with the
+    mean of its greys, saturation with its own greys: f * picture + (1 - f) * other. The values are cut to 0 to 255
+    once, at the end. Grey is ITU-R BT.601's luma.
+
+    Attributes:
+      strength: 0 to 1.
+    """
+
+    strength: float
+
+    def __post_init__(self):
+        if not 0 <= self.strength <= 1:
+            raise InputError(f"colour jitter of strength {self.strength}; expected 0 to 1")
+
+    def random_map(self, record: dict, rng: np.random.Generator) -> dict:
+        image = record["image"].astype(np.float32)
+        for change in rng.permutation(3):
+            factor = np.float32(rng.uniform(1 - self.strength, 1 + self.strength))
+            if change == 0:  # brightness
+                image = factor * image
+            else:
+                grey = image @ _LUMA  # (H, W)
+                other = grey.mean() if change == 1 else grey[..., None]
+                image = factor * image + (1 - factor) * other
+        return record | {"image": _to_bytes(image)}
+
+
+@dataclasses.dataclass(frozen=True)
+class LightingJitter(grain.transforms.RandomMap):
+    """Adds one colour to all pixels, drawn along the principal components of the training set's colours.
+
+    Krizhevsky et al. (2012), section 4.1: the sum of the eigenvectors p_i of the 3x3 covariance of RGB values (here 0
+    to 1), each times its eigenvalue and a draw from a normal distribution of deviation `sigma`.
+
+    Attributes:
+      sigma: deviation of the draws; 0.1 in both papers.
+      covariance: of red, green and blue (0 to 1), three rows of three; see `color_covariance`.
+    """
+
+    sigma: float
+    covariance: Sequence[Sequence[float]]
+
+    def __post_init__(self):
+        if not self.sigma >= 0:
+            raise InputError(f"lighting jitter of sigma {self.sigma}; expected 0 or more")
+
+    def random_map(self, record: dict, rng: np.random.Generator) -> dict:
+        eigenvalues, eigenvectors = np.linalg.eigh(self.covariance)
+        color = eigenvectors @ (rng.normal(0.0, self.sigma, 3) * eigenvalues)
+        return record | {"image": _to_bytes(record["image"] + (255 * color).astype(np.float32))}
+
+
+def color_covariance(source: Source, pictures: int = 128) -> np.ndarray:
+    """Covariance of red, green and blue (0 to 1) over the pixels of a data set: float64 (3, 3).
+
+    Args:
+      source: the data set.
+      pictures: how many of it to read, spread evenly; all of a smaller one.
+    """
+    count, total, products = 0, np.zeros(3), np.zeros((3, 3))
+    for index in np.unique(np.linspace(0, len(source) - 1, pictures).round().astype(int)):
+        pixels = source[int(index)]["image"].reshape(-1, 3) / 255.0
+        count += len(pixels)
+        total += pixels.sum(0)
+        products += pixels.T @ pixels
+    mean = total / count
+    return products / count - np.outer(mean, mean)
+
+
+_LUMA = np.asarray((0.299, 0.587, 0.114), np.float32)
+
+
+def _to_bytes(image: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
 def _place(length: int, window: int, rng: np.random.Generator) -> tuple[int, int, int]:

@@ -8,22 +8,36 @@ import grain
 import numpy as np
 from absl import flags
 
-from gun_jax.data.augment import RandomCrop, RandomFlip, RandomScale
+from gun_jax.data.augment import (
+    ColorJitter,
+    LightingJitter,
+    RandomCrop,
+    RandomFlip,
+    RandomScale,
+    color_covariance,
+)
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
 
 _ROUNDS = 1_000_000  # through the source: more than any run; Grain's endless repetition cannot be cut into batches of 1
 
 
-def augmentations(data) -> list[grain.transforms.RandomMap]:
-    """The transformations that the `data` section of a configuration asks for, in their order."""
-    transforms = []
+def augmentations(data, source: Source) -> list[grain.transforms.RandomMap]:
+    """The transformations that the `data` section of a configuration asks for, in their order.
+
+    Lighting jitter looks at the colours of the source.
+    """
+    transforms: list[grain.transforms.RandomMap] = []
     if data.random_scale:
         transforms.append(RandomScale(*data.random_scale))
-    if data.crop:
-        transforms.append(RandomCrop(*data.crop))
+    if data.crop or data.random_scale:
+        transforms.append(RandomCrop(tuple(data.crop)))
     if data.flip:
         transforms.append(RandomFlip())
+    if data.color_jitter:
+        transforms.append(ColorJitter(data.color_jitter))
+    if data.lighting_jitter:
+        transforms.append(LightingJitter(data.lighting_jitter, color_covariance(source).tolist()))
     return transforms
 
 
@@ -58,7 +72,7 @@ def training_batches(
     if batch_size < 1 or batch_size % count:
         raise InputError(f"config.batch_size is {batch_size}; expected a multiple of the {count} processes")
     records = grain.MapDataset.source(source).seed(seed).shuffle().repeat(_ROUNDS, reseed_each_epoch=True)
-    for transform in augmentations(data):
+    for transform in augmentations(data, source):
         records = records.random_map(transform)
     # Process p takes records p, p + count, ... so that the global batch holds the same records for any count.
     batches = records.slice(slice(index, None, count)).batch(batch_size // count, batch_fn=_stack)

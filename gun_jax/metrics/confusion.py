@@ -73,8 +73,7 @@ class ConfusionMatrix:
 
     def miou(self) -> float:
         """Mean of `iou` over the classes that have one; NaN if none has."""
-        iou = self.iou()
-        return float(np.mean(iou[~np.isnan(iou)])) if not np.isnan(iou).all() else float("nan")
+        return mean_over_classes(self.iou())
 
     def accuracy(self) -> float:
         """Fraction of the counted pixels with the right class, 0 to 1; NaN if no pixel counts."""
@@ -84,6 +83,11 @@ class ConfusionMatrix:
         """The scores as JSON takes them: "miou", "accuracy" and "iou" by class name; None where there is no value."""
         iou = {name: _or_none(value) for name, value in zip(names, self.iou(), strict=True)}
         return {"miou": _or_none(self.miou()), "accuracy": _or_none(self.accuracy()), "iou": iou}
+
+
+def mean_over_classes(values: np.ndarray) -> float:
+    """Mean of the values (C,) that are not NaN; NaN if all are."""
+    return float(np.mean(values[~np.isnan(values)])) if not np.isnan(values).all() else float("nan")
 
 
 def _or_none(value: float) -> float | None:

@@ -57,7 +57,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
     """
     source, eval_source, config = _open_data(config)
     steps_per_epoch = len(source) / config.batch_size
-    total_steps = round(config.epochs * steps_per_epoch)
+    total_steps = config.steps or round(config.epochs * steps_per_epoch)
     if total_steps < 1:
         raise InputError(f"config.epochs is {config.epochs} of {steps_per_epoch:.1f} steps; expected a step at least")
     _check_workdir(workdir, config, source.classes)

@@ -1,15 +1,26 @@
 """Augmentations against closed forms, on pictures that tell from where each pixel came."""
 
 import dataclasses
+import itertools
+import re
 
 import numpy as np
 import pytest
 
-from gun_jax.data.augment import RandomCrop, RandomFlip, RandomScale
+from gun_jax.data.augment import (
+    ColorJitter,
+    LightingJitter,
+    RandomCrop,
+    RandomFlip,
+    RandomScale,
+    color_covariance,
+)
 from gun_jax.errors import InputError
 
 MEAN_COLOR = (124, 116, 104)  # 255 times ImageNet's 0.485, 0.456, 0.406
-TRANSFORMS = [RandomScale(), RandomCrop(5, 7), RandomCrop(30, 40), RandomFlip()]
+COVARIANCE = ((0.08, 0.06, 0.05), (0.06, 0.07, 0.06), (0.05, 0.06, 0.09))  # of colours from 0 to 1
+TRANSFORMS = [RandomScale(), RandomCrop((5, 7)), RandomCrop((30, 40)), RandomFlip(), ColorJitter(0.4),
+              LightingJitter(0.5, COVARIANCE)]  # fmt: skip
 
 
 def record(height, width):
@@ -157,7 +168,7 @@ def test_impossible_scales_stop_with_one_line(smallest, largest):
 
 def test_a_crop_is_a_window_of_the_picture_and_of_the_label_at_one_place():
     source = record(11, 13)
-    for result in drawn(RandomCrop(4, 6), source, 50):
+    for result in drawn(RandomCrop((4, 6)), source, 50):
         top, left = result["image"][0, 0, :2].astype(int)
         assert 0 <= top <= 7 and 0 <= left <= 7
         np.testing.assert_array_equal(result["image"], source["image"][top : top + 4, left : left + 6])
@@ -165,7 +176,7 @@ def test_a_crop_is_a_window_of_the_picture_and_of_the_label_at_one_place():
 
 
 def test_every_place_of_a_window_is_as_likely():
-    results = drawn(RandomCrop(4, 6), record(7, 10), 4000)
+    results = drawn(RandomCrop((4, 6)), record(7, 10), 4000)
     places = np.array([result["image"][0, 0, :2] for result in results], int)
     counts = np.zeros((4, 5))
     np.add.at(counts, tuple(places.T), 1)
@@ -176,7 +187,7 @@ def test_every_place_of_a_window_is_as_likely():
 def test_a_small_picture_lies_anywhere_in_the_window_within_mean_colour_and_ignored_label():
     source = record(3, 4)
     places = set()
-    for result in drawn(RandomCrop(5, 7), source, 400):
+    for result in drawn(RandomCrop((5, 7)), source, 400):
         rows, columns = np.nonzero(result["label"] != 255)
         top, left = rows.min(), columns.min()
         inside = np.s_[top : top + 3, left : left + 4]
@@ -192,7 +203,7 @@ def test_a_small_picture_lies_anywhere_in_the_window_within_mean_colour_and_igno
 def test_a_picture_that_is_small_in_one_direction_is_padded_there_and_cut_in_the_other():
     source = record(4, 30)
     places = set()
-    for result in drawn(RandomCrop(6, 8), source, 400):
+    for result in drawn(RandomCrop((6, 8)), source, 400):
         assert result["label"].shape == (6, 8)
         top = int(np.nonzero(result["label"][:, 0] != 255)[0].min())
         left = int(result["image"][top, 0, 1])
@@ -204,15 +215,24 @@ def test_a_picture_that_is_small_in_one_direction_is_padded_there_and_cut_in_the
 
 def test_a_window_of_the_picture_s_size_is_the_picture():
     source = record(9, 12)
-    result = RandomCrop(9, 12).random_map(source, np.random.default_rng(0))
+    result = RandomCrop((9, 12)).random_map(source, np.random.default_rng(0))
     np.testing.assert_array_equal(result["image"], source["image"])
 
 
-@pytest.mark.parametrize(("height", "width"), [(0, 5), (5, 0), (-1, 5)])
-def test_impossible_windows_stop_with_one_line(height, width):
-    with pytest.raises(InputError, match=f"{height}x{width}; expected") as error:
-        RandomCrop(height, width)
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (-1, 5), (3,)])
+def test_impossible_windows_stop_with_one_line(size):
+    with pytest.raises(InputError, match=f"{re.escape(str(size))}; expected") as error:
+        RandomCrop(size)
     assert "\n" not in str(error.value)
+
+
+def test_a_window_without_a_size_has_that_of_the_picture_before_its_scale():
+    generator = np.random.default_rng(0)
+    for factor in (0.5, 2.0):
+        scaled = RandomScale(factor, factor).random_map(record(9, 12), generator)
+        result = RandomCrop().random_map(scaled, generator)
+        assert result["label"].shape == (9, 12) and result["image"].shape == (9, 12, 3)
+    assert RandomCrop().random_map(record(9, 12), generator)["label"].shape == (9, 12)
 
 
 # Flip
@@ -227,3 +247,119 @@ def test_a_flip_mirrors_picture_and_label_left_to_right_every_other_time():
             np.testing.assert_array_equal(result[key], np.fliplr(source[key]) if flipped else source[key])
         mirrored += flipped
     assert abs(mirrored - 500) < 2.58 * np.sqrt(250)  # the 1 % points of a fair coin
+
+
+# Colour jitter
+
+
+class Chosen:
+    """A generator that gives the order and the factors that it is told."""
+
+    def __init__(self, order, factors):
+        self.order, self.factors = order, iter(factors)
+
+    def permutation(self, count):
+        assert count == len(self.order)
+        return self.order
+
+    def uniform(self, smallest, largest):
+        factor = next(self.factors)
+        assert smallest <= factor <= largest
+        return factor
+
+
+def grey_of(pixel):
+    """ITU-R BT.601's luma."""
+    return 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2]
+
+
+def jittered_by_loops(image, order, factors):
+    """Pixel by pixel: 0 mixes with black, 1 with the mean grey of the picture, 2 with the pixel's own grey."""
+    pixels = [[float(value) for value in pixel] for pixel in image.reshape(-1, 3)]
+    for change, factor in zip(order, factors, strict=True):
+        mean = sum(map(grey_of, pixels)) / len(pixels)
+        for pixel in pixels:
+            other = {0: 0.0, 1: mean, 2: grey_of(pixel)}[change]
+            pixel[:] = [factor * value + (1 - factor) * other for value in pixel]
+    return np.clip(np.reshape(pixels, image.shape), 0, 255)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_colour_jitter_is_brightness_contrast_and_saturation_in_the_order_drawn(order):
+    image = np.random.default_rng(1).integers(0, 256, (6, 7, 3)).astype(np.uint8)
+    for factors in ((0.7, 1.3, 1.2), (1.4, 0.6, 0.9)):
+        result = ColorJitter(0.4).random_map({"image": image, "label": image[..., 0]}, Chosen(order, factors))
+        np.testing.assert_allclose(result["image"], jittered_by_loops(image, order, factors), atol=0.502)
+
+
+def test_colour_jitter_draws_every_order_and_factors_over_the_whole_range():
+    class Listening:
+        def __init__(self):
+            self.rng, self.orders, self.factors = np.random.default_rng(0), [], []
+
+        def permutation(self, count):
+            self.orders.append(tuple(self.rng.permutation(count).tolist()))
+            return self.orders[-1]
+
+        def uniform(self, smallest, largest):
+            self.factors.append(self.rng.uniform(smallest, largest))
+            return self.factors[-1]
+
+    listening = Listening()
+    for _ in range(600):
+        ColorJitter(0.4).random_map(record(4, 4), listening)
+    counts = [listening.orders.count(order) for order in itertools.permutations(range(3))]
+    assert min(counts) > 70  # of 100 expected
+    assert len(listening.factors) == 1800
+    assert 0.6 <= min(listening.factors) < 0.605 and 1.395 < max(listening.factors) <= 1.4
+
+
+def test_no_colour_jitter_changes_nothing():
+    (result,) = drawn(ColorJitter(0.0), record(20, 24), 1)
+    np.testing.assert_array_equal(result["image"], record(20, 24)["image"])
+
+
+# Lighting jitter
+
+
+def test_lighting_jitter_adds_one_colour_to_all_pixels_and_leaves_the_label():
+    source = {"image": np.full((5, 6, 3), 128, np.uint8), "label": np.zeros((5, 6), np.uint8)}
+    for result in drawn(LightingJitter(0.5, COVARIANCE), source, 20):
+        assert len(np.unique(result["image"].reshape(-1, 3), axis=0)) == 1
+        np.testing.assert_array_equal(result["label"], source["label"])
+
+
+def test_lighting_jitter_has_the_covariance_of_the_formula():
+    # The noise is P (a * l) with a ~ N(0, s): its covariance is s^2 P diag(l^2) P^T = s^2 C C, whatever signs P has.
+    covariance, sigma = 9 * np.asarray(COVARIANCE), 0.1
+    source = {"image": np.full((1, 1, 3), 128, np.uint8), "label": np.zeros((1, 1), np.uint8)}
+    noise = np.array([one["image"][0, 0] for one in drawn(LightingJitter(sigma, covariance), source, 20_000)]) - 128.0
+    expected = 255**2 * sigma**2 * covariance @ covariance + np.eye(3) / 12  # and that of rounding to whole numbers
+    np.testing.assert_allclose(noise.mean(0), 0, atol=0.5)
+    np.testing.assert_allclose(np.cov(noise.T), expected, rtol=0.05)
+
+
+def test_lighting_jitter_ends_at_black_and_white():
+    for value in (0, 255):
+        source = {"image": np.full((1, 1, 3), value, np.uint8), "label": np.zeros((1, 1), np.uint8)}
+        seen = np.array([one["image"][0, 0] for one in drawn(LightingJitter(2.0, COVARIANCE), source, 200)])
+        assert (np.abs(seen.astype(int) - value) <= 200).all() and (seen == value).any() and (seen != value).any()
+
+
+def test_the_colour_covariance_is_that_of_all_pixels():
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3)).astype(np.uint8)
+    pictures[..., 1] //= 3
+    source = [{"image": picture} for picture in pictures]
+    expected = np.cov(pictures.reshape(-1, 3).T / 255, bias=True)
+    np.testing.assert_allclose(color_covariance(source), expected, atol=1e-12)
+    ends = np.cov(pictures[[0, 2, 4]].reshape(-1, 3).T / 255, bias=True)
+    np.testing.assert_allclose(color_covariance(source, pictures=3), ends, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: ColorJitter(-0.1), lambda: ColorJitter(1.1), lambda: LightingJitter(-1.0, COVARIANCE)]
+)
+def test_impossible_jitters_stop_with_one_line(make):
+    with pytest.raises(InputError, match=r"jitter of .*; expected") as error:
+        make()
+    assert "\n" not in str(error.value)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from absl import flags
 
-from gun_jax.data.augment import RandomCrop, RandomFlip, RandomScale
+from gun_jax.data.augment import ColorJitter, LightingJitter, RandomCrop, RandomFlip, RandomScale, color_covariance
 from gun_jax.data.classes import CAMVID
 from gun_jax.data.pipeline import augmentations, training_batches
 from gun_jax.errors import InputError
@@ -35,8 +35,8 @@ class Numbered:
 
 def settings(**changes):
     """The `data` section of a configuration, as far as the pipeline looks at it; without augmentation."""
-    plain = {"random_scale": (), "crop": (), "flip": False, "workers": 0, "threads": 4, "prefetch": 8}
-    return types.SimpleNamespace(**plain | changes)
+    plain = {"random_scale": (), "crop": (), "flip": False, "color_jitter": 0.0, "lighting_jitter": 0.0}
+    return types.SimpleNamespace(**plain | {"workers": 0, "threads": 4, "prefetch": 8} | changes)
 
 
 AUGMENTED = {"random_scale": (0.5, 2.0), "crop": (6, 6), "flip": True}
@@ -91,10 +91,19 @@ def test_picture_and_label_stay_aligned_through_all_augmentations_but_scale():
         np.testing.assert_array_equal(batch["image"], np.stack([batch["label"]] * 3, -1))
 
 
-def test_the_augmentations_are_those_of_the_settings_in_the_order_scale_crop_flip():
-    assert augmentations(settings(**AUGMENTED)) == [RandomScale(0.5, 2.0), RandomCrop(6, 6), RandomFlip()]
-    assert augmentations(settings(crop=(3, 5))) == [RandomCrop(3, 5)]
-    assert augmentations(settings()) == []
+def test_the_augmentations_are_those_of_the_settings_in_the_order_scale_crop_flip_colours():
+    source = Numbered(10)
+    assert augmentations(settings(**AUGMENTED), source) == [RandomScale(0.5, 2.0), RandomCrop((6, 6)), RandomFlip()]
+    assert augmentations(settings(crop=(3, 5)), source) == [RandomCrop((3, 5))]
+    assert augmentations(settings(), source) == []
+    assert augmentations(settings(color_jitter=0.4, flip=True), source) == [RandomFlip(), ColorJitter(0.4)]
+    (jitter,) = augmentations(settings(lighting_jitter=0.1), source)
+    assert jitter == LightingJitter(0.1, color_covariance(source).tolist())
+
+
+def test_without_a_crop_random_scale_leaves_the_size_of_the_pictures():
+    source = Numbered(10, size=(8, 12))
+    assert {batch["label"].shape for batch in batches(6, source, random_scale=(0.5, 2.0))} == {(4, 8, 12)}
 
 
 # Order
