@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Evaluates a trained network: per-class IoU, mIoU and pixel accuracy, and panels that show where it is wrong.
 
-python evaluate.py [--workdir=runs/camvid] [--split=val] [--panels=8]
+    python evaluate.py [--workdir=runs/camvid] [--split=val] [--panels=8]
+    python evaluate.py --workdir=runs/fusion --trimap --against=runs/baseline,runs/high_res
+
+Files go to WORKDIR/evaluation/.
 """
 
 import pathlib
@@ -15,13 +18,18 @@ _SPLIT = flags.DEFINE_string("split", None, "Part of the data set; by default th
 _PANELS = flags.DEFINE_integer("panels", 0, "Number of pictures to draw.")
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; by default the newest.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the data, if no longer where the run found it.")
+_TRIMAP = flags.DEFINE_bool(
+    "trimap", False, "Scores by the distance from boundaries, and crops (the paper's Figure 4)."
+)
+_AGAINST = flags.DEFINE_list("against", [], "Runs to compare in the trimap, as runs/baseline,runs/high_res.")
 
 
 def main() -> None:
     from gun_jax.evaluation import evaluate, newest_run  # after the flags: bad ones are told at once
 
     workdir = pathlib.Path(_WORKDIR.value) if _WORKDIR.value else newest_run()
-    evaluate(workdir, _SPLIT.value, _PANELS.value, _STEP.value, _DATA_DIR.value)
+    against = [pathlib.Path(other) for other in _AGAINST.value]
+    evaluate(workdir, _SPLIT.value, _PANELS.value, _STEP.value, _DATA_DIR.value, _TRIMAP.value, against)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import functools
 import json
 import pathlib
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import rich.progress
 import rich.table
 from ml_collections import ConfigDict
 
+from gun_jax.boundaries import compare_boundaries
 from gun_jax.configuration import SAVED_NAME
 from gun_jax.data.pictures import normalise
 from gun_jax.data.sources import Source, load_source
@@ -44,7 +46,13 @@ def newest_run(runs: pathlib.Path = RUNS) -> pathlib.Path:
 
 
 def evaluate(
-    workdir: pathlib.Path, split: str | None = None, panels: int = 0, step: int | None = None, data_dir: str = ""
+    workdir: pathlib.Path,
+    split: str | None = None,
+    panels: int = 0,
+    step: int | None = None,
+    data_dir: str = "",
+    trimap: bool = False,
+    against: Sequence[pathlib.Path] = (),
 ) -> dict[str, Any]:
     """Scores a checkpoint on a split, shows the table, and writes `WORKDIR/evaluation/SPLIT.json`.
 
@@ -55,6 +63,8 @@ def evaluate(
         them the curves of the training: `WORKDIR/evaluation/curves.png`.
       step: of the checkpoint; by default the newest.
       data_dir: where the data lies, if no longer where the run found it.
+      trimap: whether to measure and draw the curves and crops of Figure 4 (see `gun_jax.boundaries`).
+      against: workdirs of the runs that the trimap compares with, at their newest checkpoints.
 
     Returns:
       What the file holds: "split", "step", "images", "miou" and "accuracy" (fractions), "iou" (class name to fraction,
@@ -65,7 +75,10 @@ def evaluate(
     """
     if panels < 0:
         raise InputError(f"--panels is {panels}; expected 0 or more")
+    if against and not trimap:
+        raise InputError("--against is what the trimap compares with; add --trimap")
     trained = load_checkpoint(workdir, step)
+    others = [(other, load_checkpoint(other)) for other in against]
     split = split or trained.config.data.eval_split
     source = _open(trained.config, split, data_dir)
     if source.classes.names != trained.classes.names:
@@ -81,6 +94,12 @@ def evaluate(
     folder = workdir / FOLDER
     write_whole(folder / f"{split}.json", json.dumps(report, indent=2) + "\n")
     console.print(f"wrote {folder / split}.json", soft_wrap=True)
+    if trimap:
+        with _progress(console) as progress:
+            bar = progress.add_task("boundaries", total=len(source))
+            networks = [(workdir, trained), *others]
+            files = compare_boundaries(networks, source, split, folder, lambda: progress.advance(bar))
+        console.print(f"wrote {', '.join(map(str, files))}", soft_wrap=True)
     drawn = min(panels, len(source))
     if drawn:
         _draw_panels(trained, source, drawn, folder / split, console)

@@ -1,0 +1,130 @@
+"""Boundaries (section 5, Figure 4): the trimap curves of networks side by side, and where guided upsampling helps."""
+
+import functools
+import json
+import pathlib
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from gun_jax.data.classes import ClassMap
+from gun_jax.data.pictures import normalise
+from gun_jax.data.sources import Source
+from gun_jax.errors import InputError
+from gun_jax.files import write_whole
+from gun_jax.inference import Trained
+from gun_jax.metrics.trimap import Trimap
+from gun_jax.visualisation import Crop, crop_figure, most_mended, trimap_figure, write_png
+
+BASELINE = "baseline"
+SAME_LOGITS = "bilinear upsampling of the same logits"
+_CROPS = 6
+
+
+def upsampling_name(model: ConfigDict) -> str:
+    """What tells a network from others in Figure 4: "baseline", "large-rf", "fusion, nearest"."""
+    if model.guidance == "none":
+        return BASELINE
+    return model.guidance.replace("_", "-") + ("" if model.method == "bilinear" else f", {model.method}")
+
+
+def compare_boundaries(
+    networks: Sequence[tuple[pathlib.Path, Trained]],
+    source: Source,
+    split: str,
+    folder: pathlib.Path,
+    progress: Callable[[], None],
+) -> list[pathlib.Path]:
+    """Measures and draws trimap curves, and draws where the first network mends most boundaries.
+
+    The curves are those of all networks, and of bilinear upsampling of the first one's logits. The crops are the best
+    of each sixth of the pictures, against the first of the other networks that upsamples bilinearly, or, if none does,
+    against bilinear upsampling of the same logits.
+
+    Args:
+      networks: workdir and network; the first is the one that the report is about.
+      source: the pictures.
+      split: which ones they are.
+      folder: where to write `SPLIT-trimap.json`, `SPLIT-trimap.png` and `SPLIT-boundaries.png`.
+      progress: called after every picture.
+
+    Returns:
+      The files written: without the last one if the first network does not mend anything.
+
+    Raises:
+      InputError: a network of other classes, something wrong with a picture, or a file that cannot be written.
+    """
+    classes = source.classes
+    for workdir, trained in networks:
+        if trained.classes.names != classes.names:
+            raise InputError(f"{workdir} was trained on other classes; expected {', '.join(classes.names)}")
+    names = [upsampling_name(trained.config.model) for _, trained in networks]
+    names.insert(1, SAME_LOGITS)
+    compared = names.index(BASELINE, 1) if BASELINE in names[1:] else 1
+    trimaps = [Trimap(len(classes)) for _ in names]
+    labels_of = [
+        _labels_of(trained, "explain" if index == 0 else "predict") for index, (_, trained) in enumerate(networks)
+    ]
+    crops: dict[int, Crop] = {}  # of each part of the split, since the pictures of a video resemble their neighbours
+    for index in range(len(source)):
+        record = source[index]
+        image, truth = record["image"], record["label"]
+        first, *others = (labels(image, truth.shape) for labels in labels_of)
+        predictions = [first["labels"], first["bilinear_labels"], *others]
+        for trimap, prediction in zip(trimaps, predictions, strict=True):
+            trimap.update(truth, prediction)
+        crop = most_mended(image, truth, predictions[compared], predictions[0])
+        part = index * _CROPS // len(source)
+        if crop.gain > (crops[part].gain if part in crops else 0):
+            crops[part] = crop
+        progress()
+    workdirs = [networks[0][0], *(workdir for workdir, _ in networks)]
+    written = _write_curves(names, workdirs, trimaps, split, folder, classes)
+    if crops:
+        path = folder / f"{split}-boundaries.png"
+        write_png(path, crop_figure(list(crops.values()), names[compared], names[0], classes))
+        written.append(path)
+    return written
+
+
+def _labels_of(trained: Trained, method: str) -> Callable:
+    """What `GUN.predict` or `GUN.explain` gives for one image uint8 (H, W, 3) and a size: arrays without batch axis."""
+
+    @functools.partial(jax.jit, static_argnums=2)
+    def run(variables, image: jax.Array, size: tuple[int, int]):
+        seen = trained.model.apply(variables, normalise(image[None]), output_size=size, method=method)
+        return jax.tree.map(lambda array: array[0], seen)
+
+    return lambda image, size: jax.tree.map(np.asarray, run(trained.variables, image, size))
+
+
+def _write_curves(
+    names: list[str],
+    workdirs: list[pathlib.Path],
+    trimaps: list[Trimap],
+    split: str,
+    folder: pathlib.Path,
+    classes: ClassMap,
+) -> list[pathlib.Path]:
+    distances = trimaps[0].distances.tolist()
+    curves = []
+    for name, workdir, trimap in zip(names, workdirs, trimaps, strict=True):
+        by_class = dict(zip(classes.names, _without_nan(trimap.iou().T), strict=True))
+        curves.append(
+            {"upsampling": name, "workdir": str(workdir), "miou": _without_nan(trimap.miou()), "iou": by_class}
+        )
+    content = {"split": split, "distances": distances, "curves": curves}
+    paths = [folder / f"{split}-trimap.json", folder / f"{split}-trimap.png"]
+    write_whole(paths[0], json.dumps(content, indent=2) + "\n")
+    of_name = {name: [trimaps[i].miou() for i, other in enumerate(names) if other == name] for name in names}
+    write_png(paths[1], trimap_figure(distances, of_name))
+    return paths
+
+
+def _without_nan(values: np.ndarray) -> list:
+    """Numbers as JSON takes them: None for what has no value."""
+    numbers = values.astype(object)
+    numbers[np.isnan(values)] = None
+    return numbers.tolist()
