@@ -56,6 +56,7 @@ class Crop:
       image: uint8 (S, S, 3) RGB.
       truth, baseline, labels: integer (S, S), train ids; `truth` also `IGNORE`.
       gain: by how many of its pixels near boundaries `labels` are better than `baseline`.
+      top, left: its first row and column in the picture.
     """
 
     image: np.ndarray
@@ -63,6 +64,8 @@ class Crop:
     baseline: np.ndarray
     labels: np.ndarray
     gain: int
+    top: int
+    left: int
 
 
 def most_mended(
@@ -83,9 +86,9 @@ def most_mended(
     side = max(1, round(min(truth.shape) * part))
     sums = cv2.integral(better.astype(np.float32), sdepth=cv2.CV_64F)  # (H + 1, W + 1)
     gains = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    top, left = np.unravel_index(gains.argmax(), gains.shape)
+    top, left = (int(place) for place in np.unravel_index(gains.argmax(), gains.shape))
     square = np.s_[top : top + side, left : left + side]
-    return Crop(image[square], truth[square], baseline[square], labels[square], int(gains[top, left]))
+    return Crop(image[square], truth[square], baseline[square], labels[square], int(gains[top, left]), top, left)
 
 
 def _boundaries(truth: np.ndarray) -> np.ndarray:
