@@ -4,6 +4,7 @@ import json
 import os
 import types
 
+import jax
 import numpy as np
 import pytest
 
@@ -131,3 +132,11 @@ def strict_json():
         raise ValueError(f"{constant} is not JSON")
 
     return lambda text: json.loads(text, parse_constant=refuse)
+
+
+@pytest.fixture
+def quick_compilation():
+    """Compiles without most optimisations: the networks are tiny, and there are many."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -100,14 +100,6 @@ def test_a_column_that_the_paper_has_not_is_refused_in_a_line_with_those_that_it
     assert "\n" not in str(error.value)
 
 
-@pytest.fixture
-def quick_compilation():
-    """Compiles without most optimisations: the networks are tiny, and there are many."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @every_experiment
 def test_a_column_trains_a_few_steps_and_evaluates(experiment, tmp_path, strict_json, quick_compilation):
     config = load(experiment)

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Times the networks of the paper's Tables 1, 2 and 4 on the device at hand, beside the paper's figures.
+
+    python benchmark.py [--tables=1,2,4] [--size=512x1024] [--markdown=docs/tables.md]
+
+The size is what the medium branch sees: half of the original image in each direction.
+"""
+
+import pathlib
+import re
+import sys
+
+from absl import flags
+
+from gun_jax import command_line
+from gun_jax.errors import InputError
+
+_TABLES = flags.DEFINE_list("tables", ["1", "2", "4"], "Tables of the paper.")
+_SIZE = flags.DEFINE_string("size", "512x1024", "HEIGHTxWIDTH of what the medium branch sees, and of the labels.")
+_ROUNDS = flags.DEFINE_integer("rounds", 9, "How often each network runs.")
+_WIDTH = flags.DEFINE_float("width", 1.0, "Factor on all channels.")
+_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Of convolutions and activations.")
+_MARKDOWN = flags.DEFINE_string("markdown", None, "File to write the tables into.")
+
+
+def main() -> None:
+    size = re.fullmatch(r"(\d+)x(\d+)", _SIZE.value)
+    if not size:
+        raise InputError(f"--size is {_SIZE.value!r}; expected HEIGHTxWIDTH, as 512x1024")
+    strange = [table for table in _TABLES.value if not table.strip().isdecimal()]
+    if strange:
+        raise InputError(f"--tables has {strange[0]!r}; expected numbers, as 1,2,4")
+    from gun_jax.benchmark import benchmark  # after the flags: bad ones are told at once
+
+    benchmark(
+        [int(table) for table in _TABLES.value],
+        (int(size[1]), int(size[2])),
+        _ROUNDS.value,
+        _WIDTH.value,
+        _DTYPE.value,
+        pathlib.Path(_MARKDOWN.value) if _MARKDOWN.value else None,
+        " ".join(["benchmark.py", *sys.argv[1:]]),
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main)
