@@ -3,8 +3,9 @@
 
     python evaluate.py [--workdir=runs/camvid] [--split=val] [--panels=8]
     python evaluate.py --workdir=runs/fusion --trimap --against=runs/baseline,runs/high_res
+    python evaluate.py --workdir=runs/gun --split=test --submission=gun-test
 
-Files go to WORKDIR/evaluation/.
+Files go to WORKDIR/evaluation/, those of a submission to the folder that is named, and to a zip file beside it.
 """
 
 import pathlib
@@ -22,12 +23,16 @@ _TRIMAP = flags.DEFINE_bool(
     "trimap", False, "Scores by the distance from boundaries, and crops (the paper's Figure 4)."
 )
 _AGAINST = flags.DEFINE_list("against", [], "Runs to compare in the trimap, as runs/baseline,runs/high_res.")
+_SUBMISSION = flags.DEFINE_string("submission", None, "Folder for results as the Cityscapes server takes them.")
 
 
 def main() -> None:
-    from gun_jax.evaluation import evaluate, newest_run  # after the flags: bad ones are told at once
+    from gun_jax.evaluation import evaluate, newest_run, submit  # after the flags: bad ones are told at once
 
     workdir = pathlib.Path(_WORKDIR.value) if _WORKDIR.value else newest_run()
+    if _SUBMISSION.value:
+        submit(workdir, pathlib.Path(_SUBMISSION.value), _SPLIT.value, _STEP.value, _DATA_DIR.value)
+        return
     against = [pathlib.Path(other) for other in _AGAINST.value]
     evaluate(workdir, _SPLIT.value, _PANELS.value, _STEP.value, _DATA_DIR.value, _TRIMAP.value, against)
 

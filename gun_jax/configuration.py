@@ -37,6 +37,7 @@ def default_config() -> ConfigDict:
     config.data = data = ConfigDict()
     data.source = "cityscapes"  # cityscapes, camvid, folder, synthetic
     data.dir = ""  # "": the environment variable GUN_DATA_DIR, or ./data
+    data.partial = False  # take a data set of which pictures are missing
     data.train_split = "train"
     data.eval_split = "val"
     data.images = "{split}/images"  # of `folder`: where in dir the pictures of a split lie,

@@ -16,12 +16,15 @@ from ml_collections import ConfigDict
 
 from gun_jax.boundaries import compare_boundaries
 from gun_jax.configuration import SAVED_NAME
+from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.pictures import normalise
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError
 from gun_jax.files import write_whole
 from gun_jax.inference import Trained, load_checkpoint
+from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
 from gun_jax.scoring import make_scorer
+from gun_jax.submission import write_submission
 from gun_jax.training.checkpoints import saved_steps
 from gun_jax.training.reporting import METRICS_NAME, read_rows
 from gun_jax.visualisation import curve_figure, panel, write_png
@@ -68,7 +71,8 @@ def evaluate(
 
     Returns:
       What the file holds: "split", "step", "images", "miou" and "accuracy" (fractions), "iou" (class name to fraction,
-      or None for a class that neither occurs nor was predicted).
+      or None for a class that neither occurs nor was predicted); of Cityscapes also what
+      `gun_jax.metrics.cityscapes.cityscapes_scores` has.
 
     Raises:
       InputError: no such run, checkpoint or split, or data of other classes than the run's.
@@ -87,8 +91,17 @@ def evaluate(
     with _progress(console) as progress:
         bar = progress.add_task(f"evaluating step {trained.step} on {split}", total=len(source))
         score = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
-        matrix = score(trained.variables, source, lambda images: progress.advance(bar, images))
+        instances = InstanceCounts()
+
+        def count(record: dict, prediction: np.ndarray) -> None:
+            if "instances" in record:
+                instances.update(record["instances"], prediction)
+            progress.advance(bar)
+
+        matrix = score(trained.variables, source, count)
     report = {"split": split, "step": trained.step, "images": len(source)} | matrix.scores(trained.classes.names)
+    if source.classes == CITYSCAPES:
+        report |= cityscapes_scores(matrix, instances if "instances" in source[0] else None)
     console.print(f"{workdir}, step {trained.step}: {len(source)} images of {split}", soft_wrap=True)
     console.print(_table(report))
     folder = workdir / FOLDER
@@ -111,11 +124,32 @@ def evaluate(
     return report
 
 
-def _open(config: ConfigDict, split: str, data_dir: str) -> Source:
+def submit(
+    workdir: pathlib.Path, folder: pathlib.Path, split: str | None = None, step: int | None = None, data_dir: str = ""
+) -> None:
+    """Labels a split, "test" by default, for the Cityscapes server; the pictures need no labels.
+
+    Args:
+      workdir, split, step, data_dir: as of `evaluate`.
+      folder: see `gun_jax.submission.write_submission`.
+
+    Raises:
+      InputError: as `evaluate` and `write_submission`.
+    """
+    trained = load_checkpoint(workdir, step)
+    source = _open(trained.config, split or "test", data_dir, labelled=False)
+    console = rich.console.Console(highlight=False, markup=False)
+    with _progress(console) as progress:
+        bar = progress.add_task(f"labelling {split or 'test'} by step {trained.step}", total=len(source))
+        path = write_submission(trained, source, folder, lambda: progress.advance(bar))
+    console.print(f"wrote {len(source)} pictures into {folder}/, and {path}", soft_wrap=True)
+
+
+def _open(config: ConfigDict, split: str, data_dir: str, labelled: bool = True) -> Source:
     data = config.data.copy_and_resolve_references()
     if data_dir:
         data.dir = data_dir
-    return load_source(data, split)
+    return load_source(data, split, labelled=labelled, instances=labelled)
 
 
 def _draw_panels(
@@ -155,14 +189,26 @@ def _progress(console: rich.console.Console) -> rich.progress.Progress:
 
 
 def _table(report: dict[str, Any]) -> rich.table.Table:
+    weighted = "iiou" in report
     table = rich.table.Table()
     table.add_column("class")
     table.add_column("IoU %", justify="right")
+    if weighted:
+        table.add_column("iIoU %", justify="right")
+
+    def add(name: str, *values: float | None, style: str = "") -> None:
+        table.add_row(name, *map(_percent, values[: 1 + weighted]), style=style)
+
     for name, value in report["iou"].items():
-        table.add_row(name, _percent(value))
+        add(name, value, report.get("iiou", {}).get(name))
     table.add_section()
-    table.add_row("mean (mIoU)", _percent(report["miou"]), style="bold")
-    table.add_row("pixel accuracy", _percent(report["accuracy"]))
+    add("mean (mIoU)", report["miou"], report.get("miiou"), style="bold")
+    add("pixel accuracy", report["accuracy"], None)
+    if "category_iou" in report:
+        table.add_section()
+        for name, value in report["category_iou"].items():
+            add(f"category {name}", value, report.get("category_iiou", {}).get(name))
+        add("mean of categories", report["category_miou"], report.get("category_miiou"), style="bold")
     return table
 
 

@@ -19,11 +19,11 @@ _SIZES_WAITING = 4  # image sizes of which fewer than a batch has been read
 
 
 def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., ConfusionMatrix]:
-    """Builds `score(variables, source, progress=None)`, which keeps what it has compiled, however often it is called.
+    """Builds `score(variables, source, each=None)`, which keeps what it has compiled, however often it is called.
 
     `score` returns the confusion matrix of all records of the source, in the size of their labels. It calls
-    `progress(number of images)` after every batch. The records are shared among the JAX processes, a batch among the
-    devices of one.
+    `each(record, prediction)` with every record and its labels, integer (H, W). The records are shared among the JAX
+    processes, a batch among the devices of one.
     """
     mesh = Mesh(np.asarray(jax.local_devices()), ("data",))
     whole, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
@@ -35,10 +35,11 @@ def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., Conf
     def predict(variables, images: jax.Array, size: tuple[int, int]):
         return model.apply(variables, normalise(images), output_size=size, method="predict")
 
-    def score(variables, source: Source, progress: Callable[[int], None] | None = None) -> ConfusionMatrix:
+    def score(variables, source: Source, each: Callable[[dict, np.ndarray], None] | None = None) -> ConfusionMatrix:
         variables = jax.device_put(jax.device_get(variables), whole)
         matrix = ConfusionMatrix(model.num_classes, IGNORE)
-        for images, labels in _batches(source, batch_size, threads):
+        for records in _batches(source, batch_size, threads):
+            images, labels = ([record[key] for record in records] for key in ("image", "label"))
             # Filled up with black images if that spares compiling anew.
             counts = compiled.setdefault((images[0].shape, labels[0].shape), set())
             count = min(
@@ -46,10 +47,11 @@ def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., Conf
             )
             counts.add(count)
             padding = [(0, count - len(images))] + [(0, 0)] * 3
-            predictions = predict(variables, np.pad(np.stack(images), padding), labels[0].shape)
-            matrix.update(np.stack(labels), np.asarray(predictions)[: len(labels)])
-            if progress:
-                progress(len(images))
+            predictions = np.asarray(predict(variables, np.pad(np.stack(images), padding), labels[0].shape))
+            matrix.update(np.stack(labels), predictions[: len(labels)])
+            for record, prediction in zip(records, predictions, strict=False):
+                if each:
+                    each(record, prediction)
         if jax.process_count() > 1:
             matrix.counts = multihost_utils.process_allgather(matrix.counts).sum(0)
         return matrix
@@ -57,17 +59,15 @@ def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., Conf
     return score
 
 
-def _batches(source: Source, batch_size: int, threads: int) -> Iterator[tuple[list[np.ndarray], list[np.ndarray]]]:
-    """Images and labels of this process's share, up to `batch_size` of one size at a time."""
+def _batches(source: Source, batch_size: int, threads: int) -> Iterator[list[dict]]:
+    """Records of this process's share, up to `batch_size` of one size at a time."""
     records = grain.MapDataset.source(source)[jax.process_index() :: jax.process_count()]
     reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * batch_size)
-    waiting: dict[tuple, tuple[list, list]] = {}
+    waiting: dict[tuple, list[dict]] = {}
     for record in records.to_iter_dataset(reading):
         size = record["image"].shape, record["label"].shape
-        images, labels = waiting.setdefault(size, ([], []))
-        images.append(record["image"])
-        labels.append(record["label"])
-        if len(images) == batch_size:
+        waiting.setdefault(size, []).append(record)
+        if len(waiting[size]) == batch_size:
             yield waiting.pop(size)
         elif len(waiting) > _SIZES_WAITING:
             yield waiting.pop(next(iter(waiting)))

@@ -42,7 +42,16 @@ def test_the_file_is_strict_json_of_what_came_back(evaluated, strict_json):
 
 
 def test_the_report_says_what_was_evaluated(evaluated):
-    assert sorted(evaluated.report) == ["accuracy", "images", "iou", "miou", "split", "step"]
+    assert sorted(evaluated.report) == [
+        "accuracy",
+        "category_iou",
+        "category_miou",
+        "images",
+        "iou",
+        "miou",
+        "split",
+        "step",
+    ]
     assert [evaluated.report[key] for key in ("split", "step", "images")] == ["val", 7, 5]
 
 

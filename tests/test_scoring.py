@@ -9,6 +9,7 @@ import pytest
 from gun_jax import GUN
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.synthetic import SyntheticScenes
+from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.scoring import make_scorer
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # ImageNet's, as torchvision has them
@@ -109,15 +110,22 @@ def test_other_variables_give_other_counts(network, random_variables):
 
 def test_images_of_many_sizes_are_scored_one_by_one(network):
     source, seen = Records([(32 + 2 * i, 64) for i in range(9)]), []
-    found = make_scorer(network.model, 8, 1)(network.variables, source, seen.append)
+    found = make_scorer(network.model, 8, 1)(network.variables, source, lambda *pair: seen.append(pair))
     assert_nearly(found.counts, counts_by_loops(network, source))
-    assert seen == [1] * 9
+    assert len(seen) == 9
 
 
-def test_progress_counts_every_image_once(network):
-    seen = []
-    network.score(network.variables, Records([SMALL, LARGE, SMALL, SMALL]), seen.append)
-    assert sum(seen) == 4 and all(images > 0 for images in seen)
+def test_every_record_is_handed_on_once_with_its_own_prediction(network):
+    source, matrix, seen = Records([SMALL, LARGE, SMALL, SMALL]), ConfusionMatrix(network.model.num_classes), []
+
+    def each(record, prediction):
+        seen.append(record["id"])
+        assert prediction.shape == record["label"].shape
+        matrix.update(record["label"], prediction)
+
+    whole = network.score(network.variables, source, each)
+    assert sorted(seen) == sorted(source[i]["id"] for i in range(4))
+    np.testing.assert_array_equal(matrix.counts, whole.counts)
 
 
 def test_batches_of_one_size_are_compiled_once(network, random_variables):

@@ -56,6 +56,23 @@ class ClassMap:
             table[value] = train_id
         return table
 
+    def train_ids(self, values: np.ndarray, where: str) -> np.ndarray:
+        """Train ids, uint8, of the numbers of a label file, uint8 (H, W); `where` names it in the error.
+
+        Raises:
+          InputError: a number is none of the map's.
+        """
+        table = self.lookup()
+        train_ids = table[values]
+        if train_ids.min() < 0:
+            strange = int(values[train_ids < 0][0])
+            row, column = np.argwhere(values == strange)[0]
+            raise InputError(
+                f"{where} holds {strange} at row {row}, column {column}, which is not a value of the class map; "
+                f"expected one of {_ranges(np.flatnonzero(table >= 0))}"
+            )
+        return train_ids.astype(np.uint8)
+
 
 _CITYSCAPES = (
     ("road", (128, 64, 128), 7),
@@ -150,3 +167,9 @@ def _byte(value) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
         raise ValueError(f"{value!r} is not a whole number from 0 to 255")
     return value
+
+
+def _ranges(values: np.ndarray) -> str:
+    """Whole numbers, ascending, as people write them: "0 to 11, 255"."""
+    runs = np.split(values, np.flatnonzero(np.diff(values) != 1) + 1)
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)

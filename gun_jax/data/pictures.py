@@ -1,7 +1,9 @@
 """Reading picture and label files into the arrays that the rest of the package trusts."""
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Iterator
 
 import cv2
 import jax
@@ -17,6 +19,7 @@ STD = (0.229, 0.224, 0.225)
 MEAN_COLOR = tuple(round(255 * channel) for channel in MEAN)
 
 _LABEL_MODES = ("L", "P", "1")  # Pillow's names for grey, palette, black and white: one number a pixel
+_INSTANCE_MODES = ("L", "I", "I;16", "I;16B")
 _SPREAD = {"L;2": 85, "L;4": 17}  # by Pillow's name of how the file stores them
 
 
@@ -61,16 +64,31 @@ def read_label(path: str | os.PathLike) -> np.ndarray:
     Raises:
       InputError: no such file, not a picture, or more than one number a pixel, or numbers of 16 bits.
     """
+    with _opened(path, _LABEL_MODES, "one byte a pixel, the class's number (grey or palette PNG)") as picture:
+        # Pillow spreads the numbers of grey pictures of 2 and 4 bits over 0 to 255.
+        stored = getattr(picture, "tile", None)
+        spread = _SPREAD.get(str(stored[0][3]), 1) if stored else 1
+        return np.asarray(picture).astype(np.uint8) // spread
+
+
+def read_instances(path: str | os.PathLike) -> np.ndarray:
+    """Reads a picture of instances, as Cityscapes' `instanceIds`: int32 (H, W), the numbers in the file.
+
+    Raises:
+      InputError: no such file, not a picture, or more than one number a pixel.
+    """
+    with _opened(path, _INSTANCE_MODES, "one number a pixel, of 8 or 16 bits") as picture:
+        return np.asarray(picture).astype(np.int32)
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike, modes: tuple[str, ...], expected: str) -> Iterator[Image.Image]:
+    """A picture of numbers, while it is read; what is wrong with it as an InputError."""
     try:
         with Image.open(path) as picture:
-            if picture.mode not in _LABEL_MODES:
-                raise InputError(
-                    f"label {path} is a picture of mode {picture.mode}; expected one byte a pixel, the class's number "
-                    f"(grey or palette PNG)"
-                )
-            # Pillow spreads the numbers of grey pictures of 2 and 4 bits over 0 to 255.
-            spread = _SPREAD.get(str(picture.tile[0][3]), 1) if picture.tile else 1
-            return np.asarray(picture).astype(np.uint8) // spread
+            if picture.mode not in modes:
+                raise InputError(f"label {path} is a picture of mode {picture.mode}; expected {expected}")
+            yield picture
     except InputError:
         raise
     except UnidentifiedImageError as error:

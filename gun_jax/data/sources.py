@@ -5,23 +5,18 @@ one. `load_source` builds the one that a configuration names.
 """
 
 import dataclasses
-import hashlib
-import json
-import operator
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Protocol
 
-import numpy as np
-
+from gun_jax.data import tfds
 from gun_jax.data.classes import CAMVID, CITYSCAPES, ClassMap, load_class_map
-from gun_jax.data.pictures import read_image, read_label
+from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
 
 DATA_DIR_VARIABLE = "GUN_DATA_DIR"
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 class Source(Protocol):
@@ -35,76 +30,6 @@ class Source(Protocol):
     def __getitem__(self, index: int) -> dict: ...
 
 
-class FolderSource:
-    """Pairs of picture and label files below two folders.
-
-    A pair has the same path below its folder, less the ending: `images/berlin/a_image.png` and
-    `labels/berlin/a_label.png` are one with `image_ending="_image.png"`, `label_ending="_label.png"`.
-
-    Args:
-      images: folder of the pictures, searched with all folders in it.
-      labels: folder of the label pictures: one byte a pixel, a value of the class map.
-      classes: the class map.
-      image_ending: how the name of a picture ends; by default any of `PICTURE_ENDINGS`.
-      label_ending: how the name of a label ends; by default ".png".
-
-    Raises:
-      InputError: a folder is missing or holds no picture, or a picture has no label.
-    """
-
-    def __init__(
-        self,
-        images: str | os.PathLike,
-        labels: str | os.PathLike,
-        classes: ClassMap,
-        image_ending: str | tuple[str, ...] = PICTURE_ENDINGS,
-        label_ending: str = ".png",
-    ):
-        self.images, self.labels, self.classes = pathlib.Path(images), pathlib.Path(labels), classes
-        image_files = _files(self.images, image_ending)
-        label_files = _files(self.labels, label_ending)
-        missing = [key for key in image_files if key not in label_files]
-        if missing:
-            first = missing[0]
-            raise InputError(
-                f"image {self.images / image_files[first]} has no label (of {len(image_files)} images "
-                f"{len(missing)} have none); expected {self.labels / first}{label_ending}"
-            )
-        self._pairs = [(key, file, label_files[key]) for key, file in sorted(image_files.items())]
-        names = json.dumps([list(image_files), self.classes.lookup().tolist()])
-        self.identity = f"{len(self)} pairs {hashlib.sha256(names.encode()).hexdigest()[:16]}"
-
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def __getitem__(self, index: int) -> dict:
-        """Reads pair `index`.
-
-        Raises:
-          InputError: a file is no picture, the two sizes differ, or the label holds a value outside the class map.
-        """
-        key, image_file, label_file = self._pairs[operator.index(index)]
-        image = read_image(self.images / image_file)
-        label = read_label(self.labels / label_file)
-        if image.shape[:2] != label.shape:
-            raise InputError(
-                f"label {self.labels / label_file} is {_size(label)}, its image {self.images / image_file} "
-                f"{_size(image)}; expected the same size"
-            )
-        train_ids = self.classes.lookup()[label]
-        if train_ids.min() < 0:
-            strange = int(label[train_ids < 0][0])
-            row, column = np.argwhere(label == strange)[0]
-            raise InputError(
-                f"label {self.labels / label_file} holds {strange} at row {row}, column {column}, which is not a value "
-                f"of the class map; expected one of {_ranges(np.flatnonzero(self.classes.lookup() >= 0))}"
-            )
-        return {"image": image, "label": train_ids.astype(np.uint8), "id": key}
-
-    def __repr__(self) -> str:
-        return f"FolderSource({str(self.images)!r}, {str(self.labels)!r}, {len(self)} pairs)"
-
-
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """Where a data set keeps its files, below its folder; `{split}` is the name of the split."""
@@ -114,6 +39,8 @@ class Layout:
     classes: ClassMap | None = None  # None: from the file that the configuration names
     image_ending: str | tuple[str, ...] = PICTURE_ENDINGS
     label_ending: str = ".png"
+    instance_ending: str | None = None
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)  # pictures of a split, where they are known
     title: str = ""
     remedy: str = ""
 
@@ -125,6 +52,8 @@ LAYOUTS = {
         CITYSCAPES,
         "_leftImg8bit.png",
         "_gtFine_labelIds.png",
+        "_gtFine_instanceIds.png",
+        {"train": 2975, "val": 500, "test": 1525},
         "Cityscapes",
         "download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from www.cityscapes-dataset.com and unpack "
         "both there",
@@ -136,15 +65,17 @@ LAYOUTS = {
 }
 
 
-def load_source(data, split: str) -> Source:
+def load_source(data, split: str, labelled: bool = True, instances: bool = False) -> Source:
     """Builds the source that a configuration names.
 
     Args:
       data: the `data` section of a configuration (see `gun_jax.configuration`).
       split: "train", "val", or another that the data set has.
+      labelled: whether records shall have a "label".
+      instances: whether they shall have "instances", int32 (H, W), if there are files of them.
 
     Raises:
-      InputError: no such source, or its files are missing.
+      InputError: no such source, or files are missing.
     """
     if data.source == "synthetic":
         lengths = {"train": data.synthetic_train, "val": data.synthetic_val}
@@ -156,9 +87,25 @@ def load_source(data, split: str) -> Source:
     layout = _layout(data)
     root = find_data_dir(data, split)
     assert root is not None  # only drawn scenes need no folder
-    classes = layout.classes or load_class_map(root / data.classes)
     images, labels = (root / _of_split(part, split) for part in (layout.images, layout.labels))
-    return FolderSource(images, labels, classes, layout.image_ending, layout.label_ending)
+    source: Source
+    if data.source == "cityscapes" and not images.is_dir():
+        source = tfds.Cityscapes(root, split)
+    else:
+        classes = layout.classes or load_class_map(root / data.classes)
+        ending = layout.instance_ending if instances else None
+        if ending and next(labels.rglob(f"*{ending}"), None) is None:
+            ending = None
+        source = FolderSource(
+            images, labels if labelled else None, classes, layout.image_ending, layout.label_ending, ending
+        )
+    expected = layout.counts.get(split, len(source))
+    if len(source) != expected and not data.partial:
+        raise InputError(
+            f"{layout.title} has {expected} pictures in {split}, and {root} holds {len(source)}; unpack all of it "
+            "again, or take what is there by --config.data.partial=True"
+        )
+    return source
 
 
 def find_data_dir(data, split: str = "train") -> pathlib.Path | None:
@@ -178,7 +125,7 @@ def find_data_dir(data, split: str = "train") -> pathlib.Path | None:
     remedy = f"{layout.remedy}, or name its folder with {DATA_DIR_VARIABLE}=DIR or --config.data.dir=DIR"
     root = pathlib.Path(given or "data").expanduser().absolute()
     for candidate in (root, root / data.source):
-        if (candidate / looked_for).is_dir():
+        if (candidate / looked_for).is_dir() or (data.source == "cityscapes" and tfds.is_there(candidate)):
             return candidate
     raise InputError(
         f"{layout.title} is missing: looked for {looked_for} in {root} and in {root / data.source}; {remedy}"
@@ -196,43 +143,3 @@ def _layout(data) -> Layout:
     if data.source == "folder":
         layout = dataclasses.replace(layout, images=data.images, labels=data.labels)
     return layout
-
-
-def _files(folder: pathlib.Path, ending: str | tuple[str, ...]) -> dict[str, str]:
-    """Files below a folder by their path in it less the ending: {"berlin/a": "berlin/a.png"}."""
-    if not folder.is_dir():
-        raise InputError(f"folder {folder} does not exist")
-    endings = (ending,) if isinstance(ending, str) else ending
-    found: dict[str, str] = {}
-    for name in sorted(_names(folder)):
-        match = next((end for end in endings if name.lower().endswith(end.lower())), None)
-        if match is None or name.rpartition("/")[2].startswith(".") or not (folder / name).is_file():
-            continue
-        key = name[: -len(match)]
-        if key in found:
-            raise InputError(f"folder {folder} has both {found[key]} and {name}; expected one file of this name")
-        found[key] = name
-    if not found:
-        raise InputError(f"folder {folder} holds no file that ends in {', '.join(endings)}")
-    return found
-
-
-def _names(folder: pathlib.Path) -> Iterator[str]:
-    """Paths of all files below a folder, also in folders that are links, each folder once."""
-    seen = set()
-    for inner, folders, files in os.walk(folder, followlinks=True):
-        if os.path.realpath(inner) in seen:
-            folders.clear()
-            continue
-        seen.add(os.path.realpath(inner))
-        yield from (pathlib.Path(inner, file).relative_to(folder).as_posix() for file in files)
-
-
-def _size(picture: np.ndarray) -> str:
-    return f"{picture.shape[1]}x{picture.shape[0]} (width x height)"
-
-
-def _ranges(values: np.ndarray) -> str:
-    """Whole numbers, ascending, as people write them: "0 to 11, 255"."""
-    runs = np.split(values, np.flatnonzero(np.diff(values) != 1) + 1)
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)

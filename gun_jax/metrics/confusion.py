@@ -81,8 +81,8 @@ class ConfusionMatrix:
 
     def scores(self, names: Sequence[str]) -> dict[str, Any]:
         """The scores as JSON takes them: "miou", "accuracy" and "iou" by class name; None where there is no value."""
-        iou = {name: _or_none(value) for name, value in zip(names, self.iou(), strict=True)}
-        return {"miou": _or_none(self.miou()), "accuracy": _or_none(self.accuracy()), "iou": iou}
+        iou = {name: none_for_nan(value) for name, value in zip(names, self.iou(), strict=True)}
+        return {"miou": none_for_nan(self.miou()), "accuracy": none_for_nan(self.accuracy()), "iou": iou}
 
 
 def mean_over_classes(values: np.ndarray) -> float:
@@ -90,7 +90,8 @@ def mean_over_classes(values: np.ndarray) -> float:
     return float(np.mean(values[~np.isnan(values)])) if not np.isnan(values).all() else float("nan")
 
 
-def _or_none(value: float) -> float | None:
+def none_for_nan(value: float) -> float | None:
+    """A number as JSON takes it: None for NaN."""
     return None if math.isnan(value) else float(value)
 
 

@@ -21,6 +21,7 @@ def settings(source, **changes):
             "images": "{split}/images",
             "labels": "{split}/labels",
             "classes": "classes.json",
+            "partial": True,
             "synthetic_size": (32, 64),
             "synthetic_train": 5,
             "synthetic_val": 3,

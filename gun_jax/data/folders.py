@@ -1,0 +1,132 @@
+"""Pictures and labels in two folders, as most data sets lie on a disk."""
+
+import hashlib
+import json
+import operator
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from gun_jax.data.classes import ClassMap
+from gun_jax.data.pictures import read_image, read_instances, read_label
+from gun_jax.errors import InputError
+
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+
+class FolderSource:
+    """Pairs of picture and label files below two folders.
+
+    A pair has the same path below its folder, less the ending: `images/berlin/a_image.png` and
+    `labels/berlin/a_label.png` are one with `image_ending="_image.png"`, `label_ending="_label.png"`.
+
+    Args:
+      images: folder of the pictures, searched with all folders in it.
+      labels: folder of the label pictures: one byte a pixel, a value of the class map. None: records have no "label".
+      classes: the class map.
+      image_ending: how the name of a picture ends; by default any of `PICTURE_ENDINGS`.
+      label_ending: how the name of a label ends; by default ".png".
+      instance_ending: how the name of a picture of instances ends, which lies beside the label; records then have
+        "instances", int32 (H, W).
+
+    Raises:
+      InputError: a folder is missing or holds no picture, or a picture has no label.
+    """
+
+    def __init__(
+        self,
+        images: str | os.PathLike,
+        labels: str | os.PathLike | None,
+        classes: ClassMap,
+        image_ending: str | tuple[str, ...] = PICTURE_ENDINGS,
+        label_ending: str = ".png",
+        instance_ending: str | None = None,
+    ):
+        self.images, self.classes = pathlib.Path(images), classes
+        self.labels = pathlib.Path(labels) if labels is not None else None
+        self._endings = label_ending, instance_ending
+        image_files = _files(self.images, image_ending)
+        label_files = _files(self.labels, label_ending) if self.labels is not None else dict.fromkeys(image_files, "")
+        missing = [key for key in image_files if key not in label_files]
+        if missing:
+            first = missing[0]
+            raise InputError(
+                f"image {self.images / image_files[first]} has no label (of {len(image_files)} images "
+                f"{len(missing)} have none); expected {self.labels}/{first}{label_ending}"
+            )
+        self._pairs = [(key, file, label_files[key]) for key, file in sorted(image_files.items())]
+        names = json.dumps([list(image_files), self.classes.lookup().tolist()])
+        self.identity = f"{len(self)} pairs {hashlib.sha256(names.encode()).hexdigest()[:16]}"
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> dict:
+        """Reads pair `index`.
+
+        Raises:
+          InputError: a file is no picture, the two sizes differ, or the label holds a value outside the class map.
+        """
+        key, image_file, label_file = self._pairs[operator.index(index)]
+        image = read_image(self.images / image_file)
+        record = {"image": image, "id": key}
+        if self.labels is None:
+            return record
+        where = f"label {self.labels / label_file}"
+        label = self._read(read_label, label_file, image_file, image)
+        record["label"] = self.classes.train_ids(label, where)
+        label_ending, instance_ending = self._endings
+        if instance_ending is not None:
+            instance_file = label_file[: -len(label_ending)] + instance_ending
+            record["instances"] = self._read(read_instances, instance_file, image_file, image)
+        return record
+
+    def _read(self, read: Callable, file: str, image_file: str, image: np.ndarray) -> np.ndarray:
+        """Reads a label or instance picture, which has to have the size of its image."""
+        assert self.labels is not None
+        picture = read(self.labels / file)
+        if picture.shape != image.shape[:2]:
+            raise InputError(
+                f"label {self.labels / file} is {_size(picture)}, its image {self.images / image_file} "
+                f"{_size(image)}; expected the same size"
+            )
+        return picture
+
+    def __repr__(self) -> str:
+        return f"FolderSource({str(self.images)!r}, {str(self.labels)!r}, {len(self)} pairs)"
+
+
+def _files(folder: pathlib.Path, ending: str | tuple[str, ...]) -> dict[str, str]:
+    """Files below a folder by their path in it less the ending: {"berlin/a": "berlin/a.png"}."""
+    if not folder.is_dir():
+        raise InputError(f"folder {folder} does not exist")
+    endings = (ending,) if isinstance(ending, str) else ending
+    found: dict[str, str] = {}
+    for name in sorted(_names(folder)):
+        match = next((end for end in endings if name.lower().endswith(end.lower())), None)
+        if match is None or name.rpartition("/")[2].startswith(".") or not (folder / name).is_file():
+            continue
+        key = name[: -len(match)]
+        if key in found:
+            raise InputError(f"folder {folder} has both {found[key]} and {name}; expected one file of this name")
+        found[key] = name
+    if not found:
+        raise InputError(f"folder {folder} holds no file that ends in {', '.join(endings)}")
+    return found
+
+
+def _names(folder: pathlib.Path) -> Iterator[str]:
+    """Paths of all files below a folder, also in folders that are links, each folder once."""
+    seen = set()
+    for inner, folders, files in os.walk(folder, followlinks=True):
+        if os.path.realpath(inner) in seen:
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(inner))
+        yield from (pathlib.Path(inner, file).relative_to(folder).as_posix() for file in files)
+
+
+def _size(picture: np.ndarray) -> str:
+    return f"{picture.shape[1]}x{picture.shape[0]} (width x height)"
