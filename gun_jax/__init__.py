@@ -4,7 +4,17 @@ from gun_jax.data.pictures import normalise
 from gun_jax.inference import load_run
 from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.models import DRN, GUN, GuidedUpsampling
+from gun_jax.models.drn_weights import load_drn_weights
 from gun_jax.sampling import guided_upsample
 
 __version__ = "0.1.0"
-__all__ = ["DRN", "GUN", "ConfusionMatrix", "GuidedUpsampling", "guided_upsample", "load_run", "normalise"]
+__all__ = [
+    "DRN",
+    "GUN",
+    "ConfusionMatrix",
+    "GuidedUpsampling",
+    "guided_upsample",
+    "load_drn_weights",
+    "load_run",
+    "normalise",
+]

@@ -26,6 +26,7 @@ def default_config() -> ConfigDict:
     """Every setting with its default; no other keys are taken."""
     config = ConfigDict()
     config.seed = 0  # of parameters, order and augmentation
+    config.init = ""  # a published DRN of PyTorch, as drn_d_22-4bd2f8ea.pth, that the encoder starts from; "": random
     config.epochs = 250.0
     config.batch_size = 8  # of all devices together
     config.eval_every_epochs = 5.0  # also the last; 0: never before the end
@@ -105,6 +106,11 @@ def validate(config: ConfigDict) -> None:
     if config.model.width > 16:
         raise InputError(
             f"config.model.width is {config.model.width!r}; expected at most 16 (1 is the paper's network)"
+        )
+    if config.init and config.model.width != 1:
+        raise InputError(
+            f"config.model.width is {config.model.width!r}; expected 1 with config.init: published weights are of the "
+            "whole width"
         )
     if config.model.dtype not in _DTYPES:
         raise InputError(f"config.model.dtype is {config.model.dtype!r}; expected {' or '.join(_DTYPES)}")

@@ -18,6 +18,7 @@ from gun_jax.data.classes import ClassMap
 from gun_jax.data.pipeline import training_batches
 from gun_jax.data.sources import Source, find_data_dir, load_source
 from gun_jax.errors import InputError
+from gun_jax.models.drn_weights import load_drn_weights
 from gun_jax.scoring import make_scorer
 from gun_jax.training.checkpoints import Checkpoints, saved_steps
 from gun_jax.training.reporting import Reporter, SilentReporter
@@ -55,6 +56,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
     Raises:
       InputError: data that are missing or wrong, settings that are, or the workdir of another run.
     """
+    weights = _initial_weights(config, workdir)
     source, eval_source, config = _open_data(config)
     steps_per_epoch = len(source) / config.batch_size
     total_steps = round(config.epochs * steps_per_epoch)
@@ -66,7 +68,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
     model = configuration.build_model(config.model, len(source.classes))
     rate = learning_rate(config.optimizer, steps_per_epoch, total_steps)
     optimizer = sgd(config.optimizer, rate)
-    state = jax.device_put(create_state(model, optimizer, config.seed), replicated(mesh))
+    state = jax.device_put(create_state(model, optimizer, config.seed, weights), replicated(mesh))
     if config.batch_size % mesh.size:
         raise InputError(f"config.batch_size is {config.batch_size}; expected a multiple of the {mesh.size} devices")
     take_step = make_train_step(model, optimizer, mesh)
@@ -120,6 +122,11 @@ def _beginning(workdir: pathlib.Path, state: TrainState, start: int, total: int,
     devices = f"{mesh.size} {jax.devices()[0].platform.upper()} device{'s' if mesh.size > 1 else ''}"
     begin = f"going on at step {start}" if start else "compiling the first step"
     return f"{workdir}: {millions:.2f} M parameters, {images} images, {total} steps on {devices}; {begin} ..."
+
+
+def _initial_weights(config: ConfigDict, workdir: pathlib.Path) -> dict | None:
+    """What the encoder of a new run starts from; a run that goes on has its own, and needs no file."""
+    return load_drn_weights(config.init, config.model.variant) if config.init and not saved_steps(workdir) else None
 
 
 def _open_data(config: ConfigDict) -> tuple[Source, Source, ConfigDict]:

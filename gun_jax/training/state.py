@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from gun_jax.models import GUN
+from gun_jax.models.drn_weights import start_from_drn
 
 
 @flax.struct.dataclass
@@ -32,9 +33,13 @@ class TrainState:
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 
-def create_state(model: GUN, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
-    """The state before the first step; a function of the seed alone."""
+def create_state(
+    model: GUN, optimizer: optax.GradientTransformation, seed: int, weights: dict[str, Any] | None = None
+) -> TrainState:
+    """The state before the first step; a function of the seed, and of the DRN that the encoder starts from, if any."""
     # The parameters do not depend on the image size; small images initialise quickly.
     variables = jax.jit(model.init)(jax.random.key(seed), jnp.zeros((1, 64, 64, 3)))
+    if weights is not None:
+        variables = start_from_drn(variables, weights)
     params = variables["params"]
     return TrainState(jnp.zeros((), jnp.int32), params, variables["batch_stats"], optimizer.init(params))
