@@ -59,7 +59,7 @@ def load_drn_weights(path: str | os.PathLike, variant: str = "d22") -> dict[str,
     if wrong := _differences(tensors, names):
         fitting = [other for other in VARIANTS if not _differences(tensors, _published_names(other, _classes(tensors)))]
         if fitting:
-            wrong = f"they are those of variant {fitting[0]!r}"
+            wrong = f"they are those of {fitting[0]!r}; name that variant (config.model.variant)"
         raise InputError(f"weights {path} are not those of a DRN of variant {variant!r}: {wrong}")
 
     leaves = {}
