@@ -26,6 +26,9 @@ def default_config() -> ConfigDict:
     """Every setting with its default; no other keys are taken."""
     config = ConfigDict()
     config.seed = 0  # of parameters, order and augmentation
+    # What the network starts from. A file of a published DRN, as drn_d_22-4bd2f8ea.pth: its encoder. The workdir of
+    # another run: the parts that are the same. "": random numbers.
+    config.init = ""
     config.epochs = 250.0
     config.steps = 0  # instead of epochs, if more than 0
     config.batch_size = 8  # of all devices together

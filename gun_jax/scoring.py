@@ -53,7 +53,9 @@ def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., Conf
                 if each:
                     each(record, prediction)
         if jax.process_count() > 1:
-            matrix.counts = multihost_utils.process_allgather(matrix.counts).sum(0)
+            # As halves: JAX would cut 64 bits to 32.
+            halves = multihost_utils.process_allgather(matrix.counts.view(np.int32))
+            matrix.counts = np.asarray(halves).view(np.int64).sum(0)
         return matrix
 
     return score

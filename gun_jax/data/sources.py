@@ -13,6 +13,7 @@ from typing import Protocol
 from gun_jax.data import tfds
 from gun_jax.data.classes import CAMVID, CITYSCAPES, ClassMap, load_class_map
 from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource
+from gun_jax.data.splits import CITYSCAPES_COUNTS, check_length
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
 
@@ -53,10 +54,10 @@ LAYOUTS = {
         "_leftImg8bit.png",
         "_gtFine_labelIds.png",
         "_gtFine_instanceIds.png",
-        {"train": 2975, "val": 500, "test": 1525},
+        CITYSCAPES_COUNTS,
         "Cityscapes",
         "download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from www.cityscapes-dataset.com and unpack "
-        "both there",
+        "both there (or leave them as they are, with the `tfds` extra installed)",
     ),
     "camvid": Layout(
         "{split}", "{split}annot", CAMVID, title="CamVid", remedy="put the SegNet split of CamVid (480x360) there"
@@ -90,7 +91,7 @@ def load_source(data, split: str, labelled: bool = True, instances: bool = False
     images, labels = (root / _of_split(part, split) for part in (layout.images, layout.labels))
     source: Source
     if data.source == "cityscapes" and not images.is_dir():
-        source = tfds.Cityscapes(root, split)
+        source = tfds.CityscapesTFDS(root, split, data.partial)
     else:
         classes = layout.classes or load_class_map(root / data.classes)
         ending = layout.instance_ending if instances else None
@@ -99,12 +100,8 @@ def load_source(data, split: str, labelled: bool = True, instances: bool = False
         source = FolderSource(
             images, labels if labelled else None, classes, layout.image_ending, layout.label_ending, ending
         )
-    expected = layout.counts.get(split, len(source))
-    if len(source) != expected and not data.partial:
-        raise InputError(
-            f"{layout.title} has {expected} pictures in {split}, and {root} holds {len(source)}; unpack all of it "
-            "again, or take what is there by --config.data.partial=True"
-        )
+        if not data.partial:
+            check_length(len(source), split, layout.counts.get(split), f"{layout.title} in {root}", "unpack it again")
     return source
 
 

@@ -1,99 +1,197 @@
-"""Cityscapes through TensorFlow Datasets: the builder `cityscapes/semantic_segmentation`, read by random access.
+"""Cityscapes through TensorFlow Datasets: its builder `cityscapes/semantic_segmentation`, as random access.
 
-Preparing the data set from the zip files needs TensorFlow, the extra `tfds`; it is done once.
+TensorFlow is needed to prepare the data set once, not to read it after that: reading takes tensorflow-datasets and
+array_record alone. The builder keeps pictures and labels as the archives hold them, not the instance ids; its splits
+are train, validation and test, each in a shuffled order of its own.
 """
 
+import contextlib
+import functools
+import io
 import operator
 import os
 import pathlib
+import re
+import shutil
+import sys
+import tempfile
 import zipfile
+from typing import Any
 
-import numpy as np
-
-from gun_jax.data.classes import CITYSCAPES, ClassMap
+from gun_jax.data.classes import CITYSCAPES
+from gun_jax.data.splits import CITYSCAPES_COUNTS, check_length
 from gun_jax.errors import InputError
 
-BUILDER = "cityscapes/semantic_segmentation"
-ZIPS = ("leftImg8bit_trainvaltest.zip", "gtFine_trainvaltest.zip")
-_SPLITS = {"train": "train", "val": "validation", "test": "test"}
+IMAGE_ZIP, LABEL_ZIP = "leftImg8bit_trainvaltest.zip", "gtFine_trainvaltest.zip"
+REMEDY = f"download {IMAGE_ZIP} and {LABEL_ZIP} from www.cityscapes-dataset.com into it, and do not unpack them"
+
+_BUILDER = "cityscapes/semantic_segmentation"
+_SPLITS = {"train": "train", "val": "validation", "test": "test"}  # our name, TFDS's
+_AGAIN = "download it again"
+_EXTRA = "install the extra of that name: pip install 'gun_jax[tfds]', or make install EXTRAS=test,tfds"
 
 
 def is_there(folder: pathlib.Path) -> bool:
-    """Whether a folder holds the prepared data set, or one of the zip files that it is prepared from."""
-    return (folder / BUILDER).is_dir() or any((folder / name).is_file() for name in ZIPS)
+    """Whether a folder holds the prepared data set, or an archive that it is prepared from."""
+    return any((folder / name).exists() for name in (_BUILDER, IMAGE_ZIP, LABEL_ZIP))
 
 
-class Cityscapes:
-    """A split of Cityscapes as TensorFlow Datasets stores it, in its order.
+class CityscapesTFDS:
+    """Cityscapes as TFDS has prepared it; prepared from the archives on first use.
+
+    `source[i]` is as of the raw folders, "id" ("ulm/ulm_000001_000019") included; the order is TFDS's. Pickles: a copy
+    opens the files anew.
 
     Args:
-      folder: where the prepared data set lies, in `cityscapes/`; or the zip files, from which it is prepared there.
-      split: "train", "val" or "test" (whose labels are all ignored).
+      root: absolute folder with the prepared data set, `cityscapes/semantic_segmentation/VERSION/`, or the archives.
+      split: "train", "val" or "test".
+      partial: take what is there of a split that is not whole.
 
     Raises:
-      InputError: the extra `tfds` is not installed, a zip file is missing or damaged, or there is no such split.
+      InputError: no such split, the `tfds` extra is not installed, or an archive is missing, damaged or not whole.
     """
 
-    classes: ClassMap = CITYSCAPES
+    classes = CITYSCAPES
 
-    def __init__(self, folder: str | os.PathLike, split: str):
+    def __init__(self, root: str | os.PathLike, split: str, partial: bool = False):
+        self.root, self.split = pathlib.Path(root), split
         if split not in _SPLITS:
-            raise InputError(f"Cityscapes has no split {split!r}; expected {', '.join(_SPLITS)}")
-        self.folder, self.split = pathlib.Path(folder), split
-        builder = _builder(self.folder)
-        self._records = builder.as_data_source(_SPLITS[split])
-        self.identity = f"{len(self)} records of {builder.info.full_name}, {split}"
+            raise InputError(f"Cityscapes through TFDS has no split {split!r}; expected one of {', '.join(_SPLITS)}")
+        _import_tfds()
+        self._prepared = _prepared(self.root) or _prepare(self.root, partial)
+        self._length = len(self._records)
+        if not partial:
+            remedy = f"remove it and prepare it from the whole archives ({REMEDY})"
+            check_length(len(self), split, CITYSCAPES_COUNTS[split], f"Cityscapes, {self._prepared}", remedy)
+        self.identity = f"{len(self)} records of TFDS {_BUILDER} {self._prepared.name} {split}"
 
     def __len__(self) -> int:
-        return len(self._records)
+        return self._length
 
     def __getitem__(self, index: int) -> dict:
-        """Reads record `index`: "image", "label" and "id", as "ulm/ulm_000000_000019".
+        """Reads record `index`.
 
         Raises:
-          InputError: the label holds a value outside the class map.
+          InputError: picture and label are of two sizes, or the label holds a value outside the class map.
         """
-        record = self._records[operator.index(index)]
+        index = operator.index(index)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"record {index} of {len(self)}")
+        record = self._records[index % len(self)]
         name = record["image_id"].decode()
-        label = self.classes.train_ids(record["segmentation_label"][..., 0], f"label of {name} in {self.folder}")
-        return {"image": np.asarray(record["image_left"]), "label": label, "id": f"{name.split('_')[0]}/{name}"}
-
-    def __reduce__(self):
-        return Cityscapes, (self.folder, self.split)
+        image, label = record["image_left"], record["segmentation_label"][..., 0]
+        where = f"label of {name} in {self._prepared}"
+        if image.shape[:2] != label.shape:
+            height, width = image.shape[:2]
+            raise InputError(
+                f"{where} is {label.shape[1]}x{label.shape[0]} (width x height), its image {width}x{height}; expected "
+                "the same size"
+            )
+        return {
+            "image": image,
+            "label": self.classes.train_ids(label, where),
+            "id": f"{name.partition('_')[0]}/{name}",
+        }
 
     def __repr__(self) -> str:
-        return f"Cityscapes({str(self.folder)!r}, {self.split!r}, {len(self)} records)"
+        return f"CityscapesTFDS({str(self.root)!r}, {self.split!r}, {len(self)} records)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_records"}
+
+    @functools.cached_property
+    def _records(self):
+        builder = _import_tfds().builder_from_directory(str(self._prepared))
+        return builder.as_data_source(split=_SPLITS[self.split])
 
 
-def _builder(folder: pathlib.Path):
-    """The builder, prepared."""
+def _import_tfds():
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow, where it is installed, tells of devices else
     try:
+        import array_record.python.array_record_data_source  # noqa: F401
         import tensorflow_datasets
     except ImportError as error:
         raise InputError(
-            f"reading {folder} needs TensorFlow Datasets, and {error.name or error} is not installed; pip install "
-            "'gun_jax[tfds]', or unpack the zip files there"
+            f"Cityscapes in archives needs the `tfds` extra ({error}); {_EXTRA}, or unpack the archives"
         ) from error
-    builder = tensorflow_datasets.builder(BUILDER, data_dir=folder, file_format="array_record")
-    if not pathlib.Path(builder.data_dir).is_dir():
-        _prepare(builder, folder)
-    return builder
+    return tensorflow_datasets
 
 
-def _prepare(builder, folder: pathlib.Path) -> None:
-    import tensorflow_datasets
+def _prepared(root: pathlib.Path) -> pathlib.Path | None:
+    """The folder of the newest version that was prepared below `root`, or None."""
+    infos = root.glob(f"{_BUILDER}/*.*.*/dataset_info.json")
+    return max((info.parent for info in infos), key=lambda path: _version(path.name), default=None)
 
-    for name in ZIPS:
-        path = folder / name
-        if not path.is_file():
-            raise InputError(
-                f"Cityscapes is not complete: {path} is missing; download it from www.cityscapes-dataset.com"
-            )
-        if not zipfile.is_zipfile(path):  # its table of contents is at the end
-            raise InputError(f"{path} is not a whole zip file; download it again from www.cityscapes-dataset.com")
-    print(f"preparing {BUILDER} in {folder}, once ...", flush=True)
-    config = tensorflow_datasets.download.DownloadConfig(manual_dir=folder)
+
+def _version(name: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", name)]
+
+
+def _prepare(root: pathlib.Path, partial: bool) -> pathlib.Path:
+    """Lets TFDS prepare the data set from the archives in `root`: all of it appears there, or nothing."""
+    _check_archives(root, partial)
+    tfds = _import_tfds()
     try:
-        builder.download_and_prepare(download_dir=folder / "downloads", download_config=config)
-    except Exception as error:  # of TensorFlow, zipfile, the disk; the unfinished data set is removed by the builder
-        raise InputError(f"Cityscapes cannot be prepared from the zip files in {folder}: {error}") from error
+        import tensorflow
+    except ImportError as error:
+        raise InputError(f"TFDS needs TensorFlow to prepare Cityscapes, once ({error}); {_EXTRA}") from error
+    with contextlib.suppress(RuntimeError):  # already in use: then so be it
+        tensorflow.config.set_visible_devices([], "GPU")  # which is JAX's
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    print(f"preparing Cityscapes in {root}, once ...", flush=True)
+    try:
+        unfinished = tempfile.mkdtemp(prefix=".cityscapes-", suffix=".unfinished", dir=root)
+    except OSError as error:
+        raise InputError(f"cannot write into {root}: {error.strerror}; put the archives into another folder") from error
+    try:
+        builder = tfds.builder(_BUILDER, data_dir=unfinished, file_format="array_record")
+        download = tfds.download.DownloadConfig(manual_dir=str(root), compute_stats=tfds.download.ComputeStatsMode.SKIP)
+        with contextlib.redirect_stdout(io.StringIO()):  # it would tell of a folder that is about to go
+            builder.download_and_prepare(download_dir=f"{unfinished}/downloads", download_config=download)
+        (root / _BUILDER).parent.mkdir(exist_ok=True)
+        with contextlib.suppress(OSError):  # another process was faster
+            pathlib.Path(unfinished, _BUILDER).rename(root / _BUILDER)
+    except Exception as error:  # of many types, with notes of many lines: what is wrong is in the archives
+        reason = (str(error).strip() or "no reason given").splitlines()[0]
+        raise InputError(
+            f"TFDS cannot prepare Cityscapes from the archives in {root}: {type(error).__name__}: {reason}; {_AGAIN}"
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    prepared = _prepared(root)
+    if prepared is None:
+        raise InputError(f"cannot write {root / _BUILDER}; put the archives into a folder where nothing of it is")
+    return prepared
+
+
+def _check_archives(root: pathlib.Path, partial: bool) -> None:
+    """Refuses archives that TFDS would stop at after half an hour: by what they list."""
+    images, labels = _names(root / IMAGE_ZIP), _names(root / LABEL_ZIP)
+    for split, count in CITYSCAPES_COUNTS.items():
+        found = [name for name in images if re.fullmatch(rf"leftImg8bit/{split}/[^/]+/[^/]+_leftImg8bit\.png", name)]
+        if not partial:
+            check_length(len(found), split, count, f"Cityscapes, {root / IMAGE_ZIP}", _AGAIN)
+        if not found:
+            raise InputError(
+                f"{root / IMAGE_ZIP} holds no picture of {split}, and TFDS takes no data without; {_AGAIN}"
+            )
+        wanted = [re.sub("leftImg8bit(?=/)", "gtFine", name, count=1) for name in found]
+        wanted = [name.replace("_leftImg8bit.png", "_gtFine_labelIds.png") for name in wanted]
+        missing = [name for name in wanted if name not in labels]
+        if missing:
+            raise InputError(
+                f"{root / LABEL_ZIP} lacks {missing[0]} (of {len(wanted)} labels of {split} {len(missing)}); {_AGAIN}"
+            )
+
+
+def _names(path: pathlib.Path) -> set[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return set(archive.namelist())
+    except FileNotFoundError as error:
+        raise InputError(f"Cityscapes through TFDS: {path} is missing; {REMEDY}") from error
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{path} is no whole zip archive ({error}); {_AGAIN}") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; {_AGAIN}") from error

@@ -22,6 +22,7 @@ from gun_jax.scoring import make_scorer
 from gun_jax.training.checkpoints import Checkpoints, saved_steps
 from gun_jax.training.reporting import Reporter, SilentReporter
 from gun_jax.training.schedule import learning_rate, sgd
+from gun_jax.training.start import starting_point
 from gun_jax.training.state import TrainState, create_state
 from gun_jax.training.step import data_mesh, make_train_step, replicated, split
 
@@ -55,6 +56,8 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
     Raises:
       InputError: data that are missing or wrong, settings that are, or the workdir of another run.
     """
+    # A run that goes on has its own parameters, and does not ask for those again.
+    start_from = starting_point(config) if config.init and not saved_steps(workdir) else None
     source, eval_source, config = _open_data(config)
     steps_per_epoch = len(source) / config.batch_size
     total_steps = config.steps or round(config.epochs * steps_per_epoch)
@@ -66,7 +69,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
     model = configuration.build_model(config.model, len(source.classes))
     rate = learning_rate(config.optimizer, steps_per_epoch, total_steps)
     optimizer = sgd(config.optimizer, rate)
-    state = jax.device_put(create_state(model, optimizer, config.seed), replicated(mesh))
+    state = jax.device_put(create_state(model, optimizer, config.seed, start_from), replicated(mesh))
     if config.batch_size % mesh.size:
         raise InputError(f"config.batch_size is {config.batch_size}; expected a multiple of the {mesh.size} devices")
     take_step = make_train_step(model, optimizer, mesh)

@@ -1,5 +1,6 @@
 """The state of a training run: one pytree."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flax.struct
@@ -32,9 +33,16 @@ class TrainState:
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 
-def create_state(model: GUN, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
-    """The state before the first step; a function of the seed alone."""
+def create_state(
+    model: GUN,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    start_from: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> TrainState:
+    """The state before the first step: variables drawn from the seed, or what `start_from` makes of them."""
     # The parameters do not depend on the image size; small images initialise quickly.
     variables = jax.jit(model.init)(jax.random.key(seed), jnp.zeros((1, 64, 64, 3)))
+    if start_from is not None:
+        variables = start_from(variables)
     params = variables["params"]
     return TrainState(jnp.zeros((), jnp.int32), params, variables["batch_stats"], optimizer.init(params))

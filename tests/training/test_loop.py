@@ -113,7 +113,7 @@ def bookkeeping(monkeypatch, small_config):
     """`bookkeeping(workdir)`: trains with a step that learns nothing and whose loss is the number of the step."""
     state = types.SimpleNamespace(params={"kernel": jnp.zeros(2)}, batch_stats={"mean": jnp.zeros(2)})
 
-    def first(_, optimizer, seed):
+    def first(_, optimizer, seed, start_from):
         return loop.TrainState(jnp.int32(0), state.params, state.batch_stats, optimizer.init(state.params))
 
     def step(state, batch):
