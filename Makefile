@@ -16,7 +16,9 @@ demo: install
 test: install
 	$(BIN)/pytest -n 2 -m "not slow"
 
-test-all: install
+# With PyTorch and TensorFlow, which some tests compare with: a few GB.
+test-all:
+	$(MAKE) install EXTRAS=test,tfds,parity
 	$(BIN)/pytest -n 2
 
 lint: install

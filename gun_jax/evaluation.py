@@ -88,20 +88,7 @@ def evaluate(
     if source.classes.names != trained.classes.names:
         raise InputError(f"{source} has other classes than {workdir} was trained on: {', '.join(source.classes.names)}")
     console = rich.console.Console(highlight=False, markup=False)
-    with _progress(console) as progress:
-        bar = progress.add_task(f"evaluating step {trained.step} on {split}", total=len(source))
-        score = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
-        instances = InstanceCounts()
-
-        def count(record: dict, prediction: np.ndarray) -> None:
-            if "instances" in record:
-                instances.update(record["instances"], prediction)
-            progress.advance(bar)
-
-        matrix = score(trained.variables, source, count)
-    report = {"split": split, "step": trained.step, "images": len(source)} | matrix.scores(trained.classes.names)
-    if source.classes == CITYSCAPES:
-        report |= cityscapes_scores(matrix, instances if "instances" in source[0] else None)
+    report = _score(trained, source, split, console)
     console.print(f"{workdir}, step {trained.step}: {len(source)} images of {split}", soft_wrap=True)
     console.print(_table(report))
     folder = workdir / FOLDER
@@ -121,6 +108,24 @@ def evaluate(
         if rows:
             curve_figure(rows, folder / "curves.png")
             console.print(f"drew {folder / 'curves.png'}", soft_wrap=True)
+    return report
+
+
+def _score(trained: Trained, source: Source, split: str, console: rich.console.Console) -> dict[str, Any]:
+    instances = InstanceCounts()
+    with _progress(console) as progress:
+        bar = progress.add_task(f"evaluating step {trained.step} on {split}", total=len(source))
+
+        def count(record: dict, prediction: np.ndarray) -> None:
+            if "instances" in record:
+                instances.update(record["instances"], prediction)
+            progress.advance(bar)
+
+        score = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
+        matrix = score(trained.variables, source, count)
+    report = {"split": split, "step": trained.step, "images": len(source)} | matrix.scores(trained.classes.names)
+    if source.classes == CITYSCAPES:
+        report |= cityscapes_scores(matrix, instances if "instances" in source[0] else None)
     return report
 
 
