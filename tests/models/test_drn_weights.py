@@ -252,7 +252,8 @@ def test_separate_statistics_of_the_branches_all_start_from_those_of_the_file(we
 
 
 def test_branches_of_separate_weights_do_not_share_memory(weights):
-    branches = start_from_drn(zeros_of(GUN(5, encoder="enc24")), weights)["params"]["encode"]
+    on_device = jax.tree.map(jnp.array, weights)
+    branches = start_from_drn(zeros_of(GUN(5, encoder="enc24")), on_device)["params"]["encode"]
     one, other = (branches[name]["levels_1"]["layers_0"]["conv"]["kernel"] for name in ("drn2", "drn4"))
     assert one.unsafe_buffer_pointer() != other.unsafe_buffer_pointer()
 
