@@ -39,9 +39,9 @@ def compare_boundaries(
 ) -> list[pathlib.Path]:
     """Measures and draws trimap curves, and draws where the first network mends most boundaries.
 
-    The curves are those of all networks, and of bilinear upsampling of the first one's logits. The crops are the best
-    of each sixth of the pictures, against the first of the other networks that upsamples bilinearly, or, if none does,
-    against bilinear upsampling of the same logits.
+    What it is compared with is the first of the other networks that upsamples bilinearly (the paper's baseline), or, if
+    none does, bilinear upsampling of its own logits. The curves are those of all networks; the crops are the best of
+    each sixth of the pictures.
 
     Args:
       networks: workdir and network; the first is the one that the report is about.
@@ -61,8 +61,11 @@ def compare_boundaries(
         if trained.classes.names != classes.names:
             raise InputError(f"{workdir} was trained on other classes; expected {', '.join(classes.names)}")
     names = [upsampling_name(trained.config.model) for _, trained in networks]
-    names.insert(1, SAME_LOGITS)
-    compared = names.index(BASELINE, 1) if BASELINE in names[1:] else 1
+    compared = names.index(BASELINE, 1) if BASELINE in names[1:] else len(names)
+    workdirs = [workdir for workdir, _ in networks]
+    if compared == len(names):
+        names.append(SAME_LOGITS)
+        workdirs.append(workdirs[0])
     trimaps = [Trimap(len(classes)) for _ in names]
     labels_of = [
         _labels_of(trained, "explain" if index == 0 else "predict") for index, (_, trained) in enumerate(networks)
@@ -72,7 +75,7 @@ def compare_boundaries(
         record = source[index]
         image, truth = record["image"], record["label"]
         first, *others = (labels(image, truth.shape) for labels in labels_of)
-        predictions = [first["labels"], first["bilinear_labels"], *others]
+        predictions = [first["labels"], *others, first["bilinear_labels"]][: len(names)]
         for trimap, prediction in zip(trimaps, predictions, strict=True):
             trimap.update(truth, prediction)
         crop = most_mended(image, truth, predictions[compared], predictions[0])
@@ -80,8 +83,7 @@ def compare_boundaries(
         if crop.gain > (crops[part].gain if part in crops else 0):
             crops[part] = crop
         progress()
-    workdirs = [networks[0][0], *(workdir for workdir, _ in networks)]
-    written = _write_curves(names, workdirs, trimaps, split, folder, classes)
+    written = _write_curves(names, workdirs, trimaps, names[compared], split, folder, classes)
     if crops:
         path = folder / f"{split}-boundaries.png"
         write_png(path, crop_figure(list(crops.values()), names[compared], names[0], classes))
@@ -104,6 +106,7 @@ def _write_curves(
     names: list[str],
     workdirs: list[pathlib.Path],
     trimaps: list[Trimap],
+    baseline: str,
     split: str,
     folder: pathlib.Path,
     classes: ClassMap,
@@ -115,11 +118,11 @@ def _write_curves(
         curves.append(
             {"upsampling": name, "workdir": str(workdir), "miou": _without_nan(trimap.miou()), "iou": by_class}
         )
-    content = {"split": split, "distances": distances, "curves": curves}
+    content = {"split": split, "distances": distances, "baseline": baseline, "curves": curves}
     paths = [folder / f"{split}-trimap.json", folder / f"{split}-trimap.png"]
     write_whole(paths[0], json.dumps(content, indent=2) + "\n")
     of_name = {name: [trimaps[i].miou() for i, other in enumerate(names) if other == name] for name in names}
-    write_png(paths[1], trimap_figure(distances, of_name))
+    write_png(paths[1], trimap_figure(distances, of_name, baseline))
     return paths
 
 

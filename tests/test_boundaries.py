@@ -1,5 +1,6 @@
 """The trimap report of an evaluation: its curves against the plain measure, its crops against loops, its bad lines."""
 
+import dataclasses
 import pathlib
 import shutil
 
@@ -44,14 +45,15 @@ def predictions(workdir, method):
 
 def test_the_trimap_s_curves_are_those_of_the_networks_and_of_bilinear_upsampling(report):
     folder, content = report
-    assert [curve["upsampling"] for curve in content["curves"]] == ["fusion", SAME_LOGITS, "fusion"]
-    assert [pathlib.Path(curve["workdir"]).name for curve in content["curves"]] == ["one", "one", "other"]
-    assert content["distances"] == list(DISTANCES) and content["split"] == "val"
+    assert [curve["upsampling"] for curve in content["curves"]] == ["fusion", "fusion", SAME_LOGITS]
+    assert [pathlib.Path(curve["workdir"]).name for curve in content["curves"]] == ["one", "other", "one"]
+    assert content["distances"] == list(DISTANCES)
+    assert (content["split"], content["baseline"]) == ("val", SAME_LOGITS)
     ours = list(predictions(folder / "one", "explain"))
     theirs = [np.asarray(seen[0]) for _, seen in predictions(folder / "other", "predict")]
     truth = [record["label"] for record, _ in ours]
     labels, bilinear = ([np.asarray(seen[key][0]) for _, seen in ours] for key in ("labels", "bilinear_labels"))
-    for curve, maps in zip(content["curves"], (labels, bilinear, theirs), strict=True):
+    for curve, maps in zip(content["curves"], (labels, theirs, bilinear), strict=True):
         np.testing.assert_allclose(curve["miou"], gun_jax.trimap_curve(truth, maps, 19), rtol=1e-12)
 
 
@@ -69,6 +71,22 @@ def test_the_trimap_s_pictures_are_drawn(report):
     for name in ("val-trimap.png", "val-boundaries.png"):
         picture = cv2.imread(str(folder / "one" / "evaluation" / name))
         assert picture.shape[0] > 300 and picture.shape[1] > 200
+
+
+def test_a_network_with_bilinear_upsampling_among_the_others_is_the_baseline(random_run, tmp_path, strict_json):
+    trained = load_checkpoint(random_run.workdir)
+    source = load_source(trained.config.data, "val")
+    plain = load_checkpoint(random_run.workdir)
+    plain.config.model.guidance = "none"
+    plain = dataclasses.replace(plain, model=plain.model.clone(guidance=None))
+    networks = [(random_run.workdir, trained), (random_run.workdir, plain)]
+    files = compare_boundaries(networks, source, "val", tmp_path, lambda: None)
+    content = strict_json(files[0].read_text())
+    assert content["baseline"] == "baseline"
+    assert [curve["upsampling"] for curve in content["curves"]] == ["fusion", "baseline"]
+    bilinear = [np.asarray(seen["bilinear_labels"][0]) for _, seen in predictions(random_run.workdir, "explain")]
+    truth = [source[i]["label"] for i in range(len(source))]
+    np.testing.assert_allclose(content["curves"][1]["miou"], gun_jax.trimap_curve(truth, bilinear, 19), rtol=1e-12)
 
 
 def test_without_offsets_nothing_is_mended_and_no_crop_is_drawn(random_run, tmp_path, strict_json):
@@ -163,6 +181,7 @@ def test_a_crop_figure_grows_with_its_crops():
 
 
 def test_a_trimap_figure_is_drawn_with_a_band_for_several_seeds():
-    one = trimap_figure((1, 2, 4), {"baseline": [np.array([0.1, 0.2, 0.3])]})
-    several = trimap_figure((1, 2, 4), {"baseline": [np.array([0.1, 0.2, 0.3]), np.array([0.2, 0.3, 0.4])]})
+    curve = np.array([0.1, 0.2, 0.3])
+    one = trimap_figure((1, 2, 4), {"baseline": [curve], "fusion": [curve + 0.1]}, "baseline")
+    several = trimap_figure((1, 2, 4), {"baseline": [curve], "fusion": [curve + 0.1, curve + 0.2]}, "baseline")
     assert one.dtype == np.uint8 and one.shape == several.shape and (one != several).any()

@@ -15,35 +15,43 @@ from gun_jax.visualisation.layout import LINE, WHITE, below, beside, border, col
 _TILE = 176  # pixels, of a crop
 
 
-def trimap_figure(distances: Sequence[float], curves: Mapping[str, Sequence[np.ndarray]]) -> np.ndarray:
-    """Draws trimap curves (Figure 4a): one line a name, the mean of its curves, in a band from lowest to highest.
+def trimap_figure(distances: Sequence[float], curves: Mapping[str, Sequence[np.ndarray]], baseline: str) -> np.ndarray:
+    """Draws trimap curves (Figure 4a), one line a name: mIoU, and what it is better by than a baseline.
 
     Args:
       distances: (D,), pixels.
-      curves: by name, one curve or several (of as many seeds), each float (D,), mIoU from 0 to 1.
+      curves: by name, one curve or several (of as many seeds), each float (D,), mIoU from 0 to 1. Of several, the line
+        is their mean; the gain is drawn with a band from the lowest to the highest. Seeds are compared in pairs where
+        a name has as many as the baseline, else with the mean of the baseline's.
+      baseline: one of the names.
 
     Returns:
       uint8 (height, width, 3) RGB.
     """
-    figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
+    figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    for name, of_name in curves.items():
-        several = 100 * np.asarray(of_name)  # (curves, D)
+    left, right = figure.subplots(1, 2)
+    percent = {name: 100 * np.asarray(of_name) for name, of_name in curves.items()}  # (curves, D)
+    for name, several in percent.items():
         label = name if len(several) == 1 else f"{name} (mean of {len(several)})"
-        (line,) = axes.plot(distances, several.mean(0), linewidth=1.4, marker="o", markersize=3, label=label)
-        if len(several) > 1:
-            axes.fill_between(
-                distances, several.min(0), several.max(0), color=line.get_color(), alpha=0.15, linewidth=0
-            )
-    axes.set_xscale("log")
-    axes.set_xticks(distances, [f"{distance:g}" for distance in distances], minor=False)
-    axes.minorticks_off()
-    axes.set_xlabel("pixels from the boundary, at most")
-    axes.set_ylabel("mIoU (%)")
-    axes.grid(linewidth=0.4, alpha=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
+        style = {"linewidth": 1.3, "marker": "o", "markersize": 3, "color": "black" if name == baseline else None}
+        (line,) = left.plot(distances, several.mean(0), label=label, **style)
+        if name == baseline:
+            right.axhline(0, color="black", linewidth=1.3)
+            continue
+        reference = percent[baseline] if len(several) == len(percent[baseline]) else percent[baseline].mean(0)
+        gain = several - reference
+        right.plot(distances, gain.mean(0), **style | {"color": line.get_color()})
+        right.fill_between(distances, gain.min(0), gain.max(0), color=line.get_color(), alpha=0.12, linewidth=0)
+    for axes, label in ((left, "mIoU (%)"), (right, f"mIoU, points more than\n{baseline}")):
+        axes.set_xscale("log")
+        axes.set_xticks(distances, [f"{distance:g}" for distance in distances], minor=False)
+        axes.minorticks_off()
+        axes.set_xlabel("pixels from the boundary, at most")
+        axes.set_ylabel(label)
+        axes.grid(linewidth=0.4, alpha=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+    left.legend(frameon=False, fontsize=8)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
@@ -112,7 +120,7 @@ def crop_figure(crops: Sequence[Crop], baseline: str, name: str, classes: ClassM
       uint8 (height, width, 3) RGB.
     """
     letters = 13
-    captions = ["image", "ground truth", f"bilinear: {baseline}", f"guided: {name}", "errors"]
+    captions = ["image", "ground truth", baseline, f"guided: {name}", "errors"]
     columns = []
     for crop in crops:
         tiles = [
