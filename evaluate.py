@@ -9,10 +9,12 @@ Files go to WORKDIR/evaluation/, those of a submission to the folder that is nam
 """
 
 import pathlib
+from typing import Any
 
 from absl import flags
 
 from gun_jax import command_line
+from gun_jax.errors import InputError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default the newest one under runs/.")
 _SPLIT = flags.DEFINE_string("split", None, "Part of the data set; by default the run's data.eval_split.")
@@ -23,6 +25,7 @@ _TRIMAP = flags.DEFINE_bool(
     "trimap", False, "Scores by the distance from boundaries, and crops (the paper's Figure 4)."
 )
 _AGAINST = flags.DEFINE_list("against", [], "Runs to compare in the trimap, as runs/baseline,runs/high_res.")
+_PARTIAL = flags.DEFINE_bool("partial", False, "Takes a split of which pictures are missing.")
 _SUBMISSION = flags.DEFINE_string("submission", None, "Folder for results as the Cityscapes server takes them.")
 
 
@@ -30,11 +33,15 @@ def main() -> None:
     from gun_jax.evaluation import evaluate, newest_run, submit  # after the flags: bad ones are told at once
 
     workdir = pathlib.Path(_WORKDIR.value) if _WORKDIR.value else newest_run()
-    if _SUBMISSION.value:
-        submit(workdir, pathlib.Path(_SUBMISSION.value), _SPLIT.value, _STEP.value, _DATA_DIR.value)
-        return
+    place: dict[str, Any] = {"split": _SPLIT.value, "step": _STEP.value, "data_dir": _DATA_DIR.value}
+    place["partial"] = _PARTIAL.value
     against = [pathlib.Path(other) for other in _AGAINST.value]
-    evaluate(workdir, _SPLIT.value, _PANELS.value, _STEP.value, _DATA_DIR.value, _TRIMAP.value, against)
+    if _SUBMISSION.value is None:
+        evaluate(workdir, panels=_PANELS.value, trimap=_TRIMAP.value, against=against, **place)
+    elif _PANELS.value or _TRIMAP.value or against:
+        raise InputError("--submission only writes files for the server; leave out --panels, --trimap and --against")
+    else:
+        submit(workdir, pathlib.Path(_SUBMISSION.value), **place)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def _check(tables: Sequence[int], size: tuple[int, int], rounds: int, markdown: 
         raise InputError(f"--rounds is {rounds}; expected 1 or more")
     if markdown:
         folder = next(parent for parent in markdown.absolute().parents if parent.exists())
-        if markdown.is_dir() or not os.access(folder, os.W_OK):
+        if markdown.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
             raise InputError(f"--markdown is {markdown}, which cannot be written; choose a file in a writable folder")
 
 

@@ -62,10 +62,10 @@ def compare_boundaries(
             raise InputError(f"{workdir} was trained on other classes; expected {', '.join(classes.names)}")
     names = [upsampling_name(trained.config.model) for _, trained in networks]
     compared = names.index(BASELINE, 1) if BASELINE in names[1:] else len(names)
-    workdirs = [workdir for workdir, _ in networks]
+    runs = list(networks)
     if compared == len(names):
         names.append(SAME_LOGITS)
-        workdirs.append(workdirs[0])
+        runs.append(networks[0])
     trimaps = [Trimap(len(classes)) for _ in names]
     labels_of = [
         _labels_of(trained, "explain" if index == 0 else "predict") for index, (_, trained) in enumerate(networks)
@@ -83,7 +83,7 @@ def compare_boundaries(
         if crop.gain > (crops[part].gain if part in crops else 0):
             crops[part] = crop
         progress()
-    written = _write_curves(names, workdirs, trimaps, names[compared], split, folder, classes)
+    written = _write_curves(names, runs, trimaps, names[compared], split, folder, classes)
     if crops:
         path = folder / f"{split}-boundaries.png"
         write_png(path, crop_figure(list(crops.values()), names[compared], names[0], classes))
@@ -104,7 +104,7 @@ def _labels_of(trained: Trained, method: str) -> Callable:
 
 def _write_curves(
     names: list[str],
-    workdirs: list[pathlib.Path],
+    runs: list[tuple[pathlib.Path, Trained]],
     trimaps: list[Trimap],
     baseline: str,
     split: str,
@@ -113,16 +113,24 @@ def _write_curves(
 ) -> list[pathlib.Path]:
     distances = trimaps[0].distances.tolist()
     curves = []
-    for name, workdir, trimap in zip(names, workdirs, trimaps, strict=True):
+    by_seed: dict[str, dict[int, np.ndarray]] = {}
+    for name, (workdir, trained), trimap in zip(names, runs, trimaps, strict=True):
+        by_seed.setdefault(name, {})[trained.config.seed] = trimap.miou()
         by_class = dict(zip(classes.names, _without_nan(trimap.iou().T), strict=True))
         curves.append(
-            {"upsampling": name, "workdir": str(workdir), "miou": _without_nan(trimap.miou()), "iou": by_class}
+            {
+                "upsampling": name,
+                "workdir": str(workdir),
+                "step": trained.step,
+                "seed": trained.config.seed,
+                "miou": _without_nan(trimap.miou()),
+                "iou": by_class,
+            }
         )
     content = {"split": split, "distances": distances, "baseline": baseline, "curves": curves}
     paths = [folder / f"{split}-trimap.json", folder / f"{split}-trimap.png"]
     write_whole(paths[0], json.dumps(content, indent=2) + "\n")
-    of_name = {name: [trimaps[i].miou() for i, other in enumerate(names) if other == name] for name in names}
-    write_png(paths[1], trimap_figure(distances, of_name, baseline))
+    write_png(paths[1], trimap_figure(distances, by_seed, baseline))
     return paths
 
 

@@ -24,7 +24,7 @@ from gun_jax.files import write_whole
 from gun_jax.inference import Trained, load_checkpoint
 from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
 from gun_jax.scoring import make_scorer
-from gun_jax.submission import write_submission
+from gun_jax.submission import check_folder, write_submission
 from gun_jax.training.checkpoints import saved_steps
 from gun_jax.training.reporting import METRICS_NAME, read_rows
 from gun_jax.visualisation import curve_figure, panel, write_png
@@ -54,6 +54,7 @@ def evaluate(
     panels: int = 0,
     step: int | None = None,
     data_dir: str = "",
+    partial: bool = False,
     trimap: bool = False,
     against: Sequence[pathlib.Path] = (),
 ) -> dict[str, Any]:
@@ -66,6 +67,7 @@ def evaluate(
         them the curves of the training: `WORKDIR/evaluation/curves.png`.
       step: of the checkpoint; by default the newest.
       data_dir: where the data lies, if no longer where the run found it.
+      partial: take a split of which pictures are missing, also if the run does not.
       trimap: whether to measure and draw the curves and crops of Figure 4 (see `gun_jax.boundaries`).
       against: workdirs of the runs that the trimap compares with, at their newest checkpoints.
 
@@ -83,14 +85,19 @@ def evaluate(
         raise InputError("--against is what the trimap compares with; add --trimap")
     trained = load_checkpoint(workdir, step)
     others = [(other, load_checkpoint(other)) for other in against]
+    for other, network in others:
+        if network.classes.names != trained.classes.names:
+            raise InputError(f"{other} was trained on other classes than {workdir}")
     split = split or trained.config.data.eval_split
-    source = _open(trained.config, split, data_dir)
+    source = _open(trained.config, split, data_dir, partial)
     if source.classes.names != trained.classes.names:
         raise InputError(f"{source} has other classes than {workdir} was trained on: {', '.join(source.classes.names)}")
     console = rich.console.Console(highlight=False, markup=False)
     report = _score(trained, source, split, console)
     console.print(f"{workdir}, step {trained.step}: {len(source)} images of {split}", soft_wrap=True)
     console.print(_table(report))
+    if trained.config.data.source == "cityscapes" and "iiou" not in report:
+        console.print("iIoU is left out: the data have no instance ids")
     folder = workdir / FOLDER
     write_whole(folder / f"{split}.json", json.dumps(report, indent=2) + "\n")
     console.print(f"wrote {folder / split}.json", soft_wrap=True)
@@ -118,7 +125,10 @@ def _score(trained: Trained, source: Source, split: str, console: rich.console.C
 
         def count(record: dict, prediction: np.ndarray) -> None:
             if "instances" in record:
-                instances.update(record["instances"], prediction)
+                try:
+                    instances.update(record["instances"], prediction)
+                except InputError as error:
+                    raise InputError(f"instances of {record['id']}: {error}") from error
             progress.advance(bar)
 
         score = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
@@ -130,19 +140,25 @@ def _score(trained: Trained, source: Source, split: str, console: rich.console.C
 
 
 def submit(
-    workdir: pathlib.Path, folder: pathlib.Path, split: str | None = None, step: int | None = None, data_dir: str = ""
+    workdir: pathlib.Path,
+    folder: pathlib.Path,
+    split: str | None = None,
+    step: int | None = None,
+    data_dir: str = "",
+    partial: bool = False,
 ) -> None:
     """Labels a split, "test" by default, for the Cityscapes server; the pictures need no labels.
 
     Args:
-      workdir, split, step, data_dir: as of `evaluate`.
+      workdir, split, step, data_dir, partial: as of `evaluate`.
       folder: see `gun_jax.submission.write_submission`.
 
     Raises:
       InputError: as `evaluate` and `write_submission`.
     """
+    check_folder(folder)
     trained = load_checkpoint(workdir, step)
-    source = _open(trained.config, split or "test", data_dir, labelled=False)
+    source = _open(trained.config, split or "test", data_dir, partial, labelled=False)
     console = rich.console.Console(highlight=False, markup=False)
     with _progress(console) as progress:
         bar = progress.add_task(f"labelling {split or 'test'} by step {trained.step}", total=len(source))
@@ -150,10 +166,9 @@ def submit(
     console.print(f"wrote {len(source)} pictures into {folder}/, and {path}", soft_wrap=True)
 
 
-def _open(config: ConfigDict, split: str, data_dir: str, labelled: bool = True) -> Source:
+def _open(config: ConfigDict, split: str, data_dir: str, partial: bool, labelled: bool = True) -> Source:
     data = config.data.copy_and_resolve_references()
-    if data_dir:
-        data.dir = data_dir
+    data.dir, data.partial = data_dir or data.dir, data.partial or partial
     return load_source(data, split, labelled=labelled, instances=labelled)
 
 

@@ -17,13 +17,14 @@ from gun_jax.files import write_whole
 from gun_jax.inference import Trained
 
 SIZE = (1024, 2048)  # height and width that the server takes
-_ENDING = "_pred_labelIds.png"
 
 
 def write_submission(
     trained: Trained, source: Source, folder: pathlib.Path, progress: Callable[[], None]
 ) -> pathlib.Path:
     """Labels all pictures: writes `FOLDER/CITY_SEQUENCE_FRAME_pred_labelIds.png` and `FOLDER.zip` of them.
+
+    Nothing is written before all pictures are labelled.
 
     Args:
       trained: a network of the 19 classes of Cityscapes.
@@ -40,28 +41,51 @@ def write_submission(
     """
     if trained.classes.names != CITYSCAPES.names:
         raise InputError(f"a submission needs a network of Cityscapes' 19 classes; this one has {len(trained.classes)}")
-    names = []
+    folder = folder.absolute()
     label_ids = _label_ids()
 
     @jax.jit
     def predict(variables, image: jax.Array) -> jax.Array:
         return trained.model.apply(variables, normalise(image[None]), output_size=SIZE, method="predict")[0]
 
+    files: dict[str, bytes] = {}  # some 20 KB each
     for index in range(len(source)):
         record = source[index]
-        if record["image"].shape[:2] != SIZE:
-            height, width = record["image"].shape[:2]
+        height, width = record["image"].shape[:2]
+        if (height, width) != SIZE:
             raise InputError(f"image {record['id']} is {width}x{height}; the server takes {SIZE[1]}x{SIZE[0]} only")
-        names.append(record["id"].rpartition("/")[2] + _ENDING)
-        if index == 0:
-            _check_folder(folder)
+        name = record["id"].rpartition("/")[2] + "_pred_labelIds.png"
         labels = np.asarray(predict(trained.variables, record["image"]))
-        write_whole(folder / names[-1], cv2.imencode(".png", label_ids[labels])[1].tobytes())
+        files[name] = cv2.imencode(".png", label_ids[labels])[1].tobytes()
         progress()
+    return _write(files, folder)
+
+
+def check_folder(folder: pathlib.Path) -> None:
+    """Refuses a folder in which no submission can be written, before hours of labelling.
+
+    Raises:
+      InputError: it has no name, is a file, or holds other files than pictures of label ids.
+    """
+    folder = folder.absolute()
+    if not folder.name or folder.name == "..":
+        raise InputError(f"--submission is {folder}; expected a new folder, as gun-test")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--submission is {folder}, a file; expected a new folder")
+    strange = [path.name for path in folder.glob("*") if not path.name.endswith("_pred_labelIds.png")]
+    if strange:
+        raise InputError(f"{folder} holds {strange[0]}; name a new folder for the submission")
+
+
+def _write(files: dict[str, bytes], folder: pathlib.Path) -> pathlib.Path:
+    strange = [path.name for path in folder.glob("*") if path.name not in files]
+    if strange:
+        raise InputError(f"{folder} holds {strange[0]}, of another submission; name a new folder")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:  # PNGs do not become smaller
-        for name in names:
-            archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
+        for name, picture in files.items():
+            write_whole(folder / name, picture)
+            archive.writestr(zipfile.ZipInfo(name), picture)
     path = folder.with_name(folder.name + ".zip")
     write_whole(path, content.getvalue())
     return path
@@ -72,9 +96,3 @@ def _label_ids() -> np.ndarray:
     assert CITYSCAPES.values is not None
     by_train_id = {train_id: value for value, train_id in CITYSCAPES.values.items() if train_id != IGNORE}
     return np.array([by_train_id[train_id] for train_id in range(len(CITYSCAPES))], np.uint8)
-
-
-def _check_folder(folder: pathlib.Path) -> None:
-    strange = [path.name for path in folder.glob("*") if not path.name.endswith(_ENDING)] if folder.is_dir() else []
-    if strange:
-        raise InputError(f"{folder} holds {strange[0]}; name a new folder for the submission")

@@ -182,6 +182,6 @@ def test_a_crop_figure_grows_with_its_crops():
 
 def test_a_trimap_figure_is_drawn_with_a_band_for_several_seeds():
     curve = np.array([0.1, 0.2, 0.3])
-    one = trimap_figure((1, 2, 4), {"baseline": [curve], "fusion": [curve + 0.1]}, "baseline")
-    several = trimap_figure((1, 2, 4), {"baseline": [curve], "fusion": [curve + 0.1, curve + 0.2]}, "baseline")
+    one = trimap_figure((1, 2, 4), {"baseline": {0: curve}, "fusion": {0: curve + 0.1}}, "baseline")
+    several = trimap_figure((1, 2, 4), {"baseline": {0: curve}, "fusion": {0: curve + 0.1, 1: curve + 0.2}}, "baseline")
     assert one.dtype == np.uint8 and one.shape == several.shape and (one != several).any()

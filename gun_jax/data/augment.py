@@ -43,7 +43,7 @@ class RandomCrop(grain.transforms.RandomMap):
     """Cuts out a window of (height, width) at a random place.
 
     A picture that is smaller lies at a random place in the window; around it the image has ImageNet's mean colour,
-    which is 0 once normalised, and the label `IGNORE`.
+    which is 0 once normalised (unless colours are jittered afterwards), and the label `IGNORE`.
 
     Attributes:
       size: (height, width) of the window; (): that of the picture before `RandomScale`.

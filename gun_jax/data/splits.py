@@ -11,5 +11,5 @@ def check_length(found: int, split: str, expected: int | None, where: str, remed
     if expected is not None and found != expected:
         raise InputError(
             f"{where}: found {found} of the {expected} pictures of {split}; {remedy}, or take what is there with "
-            "--config.data.partial=True"
+            "--config.data.partial=True (evaluate.py: --partial)"
         )

@@ -57,7 +57,6 @@ class CityscapesTFDS:
         self.root, self.split = pathlib.Path(root), split
         if split not in _SPLITS:
             raise InputError(f"Cityscapes through TFDS has no split {split!r}; expected one of {', '.join(_SPLITS)}")
-        _import_tfds()
         self._prepared = _prepared(self.root) or _prepare(self.root, partial)
         self._length = len(self._records)
         if not partial:

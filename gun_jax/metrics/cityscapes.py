@@ -61,7 +61,7 @@ class InstanceCounts:
           prediction: integers (H, W), train ids.
 
         Raises:
-          InputError: the shapes differ.
+          InputError: the shapes differ, or a number is an instance of a class that has none.
         """
         if instances.shape != prediction.shape:
             raise InputError(f"instances {instances.shape} and prediction {prediction.shape}; expected the same shape")
@@ -75,6 +75,8 @@ class InstanceCounts:
         for number, train_id in enumerate(train_ids):
             if not 0 <= train_id < len(CITYSCAPES):
                 continue  # caravans and trailers are not scored
+            if CITYSCAPES.names[train_id] not in AVERAGE_SIZES:
+                raise InputError(f"{numbers[number]} is an instance of {CITYSCAPES.names[train_id]}, which has none")
             category = _CATEGORY_OF[train_id]
             weight = AVERAGE_SIZES[CITYSCAPES.names[train_id]] / sizes[number]
             self.hits[train_id] += weight * hits[number]

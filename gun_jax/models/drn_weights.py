@@ -49,7 +49,8 @@ def load_drn_weights(path: str | os.PathLike, variant: str = "d22") -> dict[str,
 
     Raises:
       InputError: a `ValueError`; the file cannot be read or asks for code, or its names and shapes are not those of
-        the variant: says which are missing, left over, or of another shape, or which variant they are of.
+        the variant: says which variant they are of, or which are missing, left over, or of another shape (the first
+        three of each kind by name, and how many more).
     """
     check_choice("load_drn_weights", "variant", variant, VARIANTS)
     tensors = {name: array for name, array in read_torch_file(path).items() if not name.endswith(_COUNTER)}

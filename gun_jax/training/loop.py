@@ -33,6 +33,7 @@ _FREE = (
     "keep_checkpoints",
     "log_every_steps",
     "data.dir",
+    "data.partial",
     "data.eval_split",
     "data.workers",
     "data.threads",

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gun_jax.errors import InputError
-from gun_jax.inference import load_run
+from gun_jax.inference import load_checkpoint
 from gun_jax.models.drn_weights import load_drn_weights, start_from_drn
 
 
@@ -21,15 +21,21 @@ def starting_point(config: ConfigDict) -> Callable[[dict[str, Any]], dict[str, A
     Raises:
       InputError: it is neither the file of a published DRN of the network's variant and width, nor a run.
     """
-    if pathlib.Path(config.init).is_dir():
-        _, variables, _ = load_run(config.init)
-        return functools.partial(start_from_run, there=variables, run=config.init)
-    if config.model.width != 1:
+    path = pathlib.Path(config.init).expanduser()
+    if path.is_dir():
+        there = load_checkpoint(path)
+        for name in ("encoder", "variant"):
+            if there.config.model[name] != config.model[name]:
+                raise InputError(
+                    f"config.init: the {name} in {path} is {there.config.model[name]!r}, not {config.model[name]!r}"
+                )
+        return functools.partial(start_from_run, there=there.variables, run=str(path))
+    if config.model.width != 1 and path.exists():
         raise InputError(
-            f"config.model.width is {config.model.width!r}; expected 1 with {config.init}: published weights are of "
-            "the whole width"
+            f"config.model.width is {config.model.width!r}; expected 1 with {path}: published weights are of the whole "
+            "width"
         )
-    weights = load_drn_weights(config.init, config.model.variant)
+    weights = load_drn_weights(path, config.model.variant)
     return functools.partial(start_from_drn, weights=weights)
 
 
@@ -38,8 +44,8 @@ def start_from_run(variables: dict[str, Any], there: dict[str, Any], run: str) -
 
     Args:
       variables: of a new GUN.
-      there: of the other one. Its encoder has to be the same; a fusion module, classifier or guidance module that is
-        another stays as it is.
+      there: of the other one. Its encoder has to be the same; a fusion module, classifier or guidance module of other
+        shapes stays as it is. (A classifier of as many classes is taken, whatever they are called.)
       run: what to call the other one in an error.
 
     Raises:

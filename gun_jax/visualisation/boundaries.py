@@ -15,14 +15,16 @@ from gun_jax.visualisation.layout import LINE, WHITE, below, beside, border, col
 _TILE = 176  # pixels, of a crop
 
 
-def trimap_figure(distances: Sequence[float], curves: Mapping[str, Sequence[np.ndarray]], baseline: str) -> np.ndarray:
+def trimap_figure(
+    distances: Sequence[float], curves: Mapping[str, Mapping[int, np.ndarray]], baseline: str
+) -> np.ndarray:
     """Draws trimap curves (Figure 4a), one line a name: mIoU, and what it is better by than a baseline.
 
     Args:
       distances: (D,), pixels.
-      curves: by name, one curve or several (of as many seeds), each float (D,), mIoU from 0 to 1. Of several, the line
-        is their mean; the gain is drawn with a band from the lowest to the highest. Seeds are compared in pairs where
-        a name has as many as the baseline, else with the mean of the baseline's.
+      curves: by name and by seed, float (D,), mIoU from 0 to 1. Of several seeds the line is the mean, and the gain has
+        a band from the lowest to the highest; it is taken seed by seed, where a name and the baseline have the same
+        seeds, else over the baseline's mean.
       baseline: one of the names.
 
     Returns:
@@ -31,7 +33,7 @@ def trimap_figure(distances: Sequence[float], curves: Mapping[str, Sequence[np.n
     figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    percent = {name: 100 * np.asarray(of_name) for name, of_name in curves.items()}  # (curves, D)
+    percent = {name: 100 * np.array([of_name[seed] for seed in sorted(of_name)]) for name, of_name in curves.items()}
     for name, several in percent.items():
         label = name if len(several) == 1 else f"{name} (mean of {len(several)})"
         style = {"linewidth": 1.3, "marker": "o", "markersize": 3, "color": "black" if name == baseline else None}
@@ -39,8 +41,8 @@ def trimap_figure(distances: Sequence[float], curves: Mapping[str, Sequence[np.n
         if name == baseline:
             right.axhline(0, color="black", linewidth=1.3)
             continue
-        reference = percent[baseline] if len(several) == len(percent[baseline]) else percent[baseline].mean(0)
-        gain = several - reference
+        paired = set(curves[name]) == set(curves[baseline])
+        gain = several - (percent[baseline] if paired else percent[baseline].mean(0))
         right.plot(distances, gain.mean(0), **style | {"color": line.get_color()})
         right.fill_between(distances, gain.min(0), gain.max(0), color=line.get_color(), alpha=0.12, linewidth=0)
     for axes, label in ((left, "mIoU (%)"), (right, f"mIoU, points more than\n{baseline}")):

@@ -117,6 +117,11 @@ def test_a_small_instance_counts_as_much_as_a_large_one():
     assert counts.hits[13] == pytest.approx(counts.misses[13]) == pytest.approx(AVERAGE_SIZES["car"])
 
 
+def test_an_instance_of_a_class_that_has_none_is_refused_in_a_line():
+    with pytest.raises(InputError, match="7001 is an instance of road, which has none"):
+        InstanceCounts().update(np.full((2, 2), 7001), np.zeros((2, 2), int))
+
+
 def test_instances_of_another_shape_are_refused():
     with pytest.raises(InputError, match=r"\(2, 3\) and prediction \(3, 2\)"):
         InstanceCounts().update(np.zeros((2, 3), int), np.zeros((3, 2), int))

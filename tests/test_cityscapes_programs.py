@@ -193,6 +193,27 @@ def test_a_cityscapes_submission_into_a_folder_of_other_files_is_refused(trained
     assert [path.name for path in (tmp_path / "files").iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--submission=."], "holds"), (["--submission=/"], "expected a new folder"),
+     (["--submission=run/config.json"], "a file; expected a new folder"),
+     (["--submission=new", "--panels=2"], "leave out --panels")],
+)  # fmt: skip
+def test_an_impossible_cityscapes_submission_is_refused_before_anything_is_labelled(trained, arguments, words):
+    refused(run("evaluate.py", "--workdir=run", *arguments, cwd=trained), words)
+    assert not (trained / "new").exists()
+
+
+def test_a_partial_cityscapes_split_is_taken_by_a_flag(trained, tmp_path):
+    run_dir = shutil.copytree(trained / "run", tmp_path / "run")
+    saved = json.loads((run_dir / "config.json").read_text())
+    saved["config"]["data"]["partial"] = False
+    (run_dir / "config.json").write_text(json.dumps(saved))
+    refused(run("evaluate.py", "--workdir=run", cwd=tmp_path), "found 2 of the 500 pictures of val", "--partial")
+    result = run("evaluate.py", "--workdir=run", "--partial", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_a_network_of_other_classes_cannot_be_submitted_to_cityscapes(random_run, raw, tmp_path):
     run_dir = shutil.copytree(random_run.workdir, tmp_path / "run")
     saved = json.loads((run_dir / "config.json").read_text())
