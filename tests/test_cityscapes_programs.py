@@ -228,7 +228,6 @@ def test_a_network_of_other_classes_cannot_be_submitted_to_cityscapes(random_run
 
 
 def test_a_truncated_cityscapes_archive_is_refused_in_a_line_and_nothing_is_written(archives, tmp_path):
-    pytest.importorskip("tensorflow_datasets")
     data = shutil.copytree(archives, tmp_path / "data")
     content = (data / "leftImg8bit_trainvaltest.zip").read_bytes()
     (data / "leftImg8bit_trainvaltest.zip").write_bytes(content[: len(content) // 2])
