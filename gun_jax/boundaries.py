@@ -115,14 +115,16 @@ def _write_curves(
     curves = []
     by_seed: dict[str, dict[int, np.ndarray]] = {}
     for name, (workdir, trained), trimap in zip(names, runs, trimaps, strict=True):
-        by_seed.setdefault(name, {})[trained.config.seed] = trimap.miou()
+        seed = trained.config.seed
+        line = name if seed not in by_seed.get(name, {}) else f"{name}, {workdir}"  # two runs of one seed
+        by_seed.setdefault(line, {})[seed] = trimap.miou()
         by_class = dict(zip(classes.names, _without_nan(trimap.iou().T), strict=True))
         curves.append(
             {
                 "upsampling": name,
                 "workdir": str(workdir),
                 "step": trained.step,
-                "seed": trained.config.seed,
+                "seed": seed,
                 "miou": _without_nan(trimap.miou()),
                 "iou": by_class,
             }
