@@ -15,6 +15,7 @@ from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
 from gun_jax.files import write_whole
 from gun_jax.inference import Trained
+from gun_jax.metrics.confusion import none_for_nan
 from gun_jax.metrics.trimap import Trimap
 from gun_jax.visualisation import Crop, crop_figure, most_mended, trimap_figure, write_png
 
@@ -118,15 +119,15 @@ def _write_curves(
         seed = trained.config.seed
         line = name if seed not in by_seed.get(name, {}) else f"{name}, {workdir}"  # two runs of one seed
         by_seed.setdefault(line, {})[seed] = trimap.miou()
-        by_class = dict(zip(classes.names, _without_nan(trimap.iou().T), strict=True))
+        iou = zip(classes.names, trimap.iou().T, strict=True)
         curves.append(
             {
                 "upsampling": name,
                 "workdir": str(workdir),
                 "step": trained.step,
                 "seed": seed,
-                "miou": _without_nan(trimap.miou()),
-                "iou": by_class,
+                "miou": list(map(none_for_nan, trimap.miou())),
+                "iou": {class_name: list(map(none_for_nan, values)) for class_name, values in iou},
             }
         )
     content = {"split": split, "distances": distances, "baseline": baseline, "curves": curves}
@@ -134,10 +135,3 @@ def _write_curves(
     write_whole(paths[0], json.dumps(content, indent=2) + "\n")
     write_png(paths[1], trimap_figure(distances, by_seed, baseline))
     return paths
-
-
-def _without_nan(values: np.ndarray) -> list:
-    """Numbers as JSON takes them: None for what has no value."""
-    numbers = values.astype(object)
-    numbers[np.isnan(values)] = None
-    return numbers.tolist()

@@ -5,6 +5,7 @@ import zipfile
 
 import cv2
 import numpy as np
+import pytest
 from cityscapesscripts.helpers.labels import trainId2label
 
 from gun_jax.data.synthetic import SyntheticScenes
@@ -53,3 +54,23 @@ def zip_cityscapes(root, target):
         with zipfile.ZipFile(target / name, "w") as archive:
             for path in sorted(pathlib.Path(root, part).rglob("*")):
                 archive.write(path, path.relative_to(root))
+
+
+OFFICIAL_NAMES = {  # by ours: of the scores by name, and of their mean
+    "iou": ("classScores", "miou", "averageScoreClasses"),
+    "iiou": ("classInstScores", "miiou", "averageScoreInstClasses"),
+    "category_iou": ("categoryScores", "category_miou", "averageScoreCategories"),
+    "category_iiou": ("categoryInstScores", "category_miiou", "averageScoreInstCategories"),
+}
+
+
+def assert_official(ours, theirs):
+    """All scores of a report are the official ones; None is NaN. Official lists have ignored labels and void too."""
+    for by_name, (official_name, mean, official_mean) in OFFICIAL_NAMES.items():
+        official = theirs[official_name]
+        for name, value in ours[by_name].items():
+            assert (value is None) == np.isnan(official[name]), name
+            if value is not None:
+                assert value == pytest.approx(official[name], rel=1e-12), name
+        assert all(np.isnan(value) for name, value in official.items() if name not in ours[by_name])
+        assert ours[mean] == pytest.approx(theirs[official_mean], rel=1e-12), mean

@@ -5,11 +5,16 @@ import struct
 import zipfile
 
 import numpy as np
+import pytest
+
+from gun_jax.errors import InputError
+from gun_jax.torch_file import read_torch_file
 
 STORAGES = {
     "float64": "Double", "float32": "Float", "float16": "Half", "bfloat16": "BFloat16", "int64": "Long", "int32": "Int",
     "int16": "Short", "int8": "Char", "uint8": "Byte", "bool": "Bool",
 }  # fmt: skip
+NUMBERS = np.arange(6, dtype="<f4")
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 
 
@@ -104,4 +109,21 @@ WRITERS = {"zip": write_zip, "legacy": write_legacy}
 def write(path, arrays, form="legacy"):
     """Writes arrays by their names, as `torch.save(module.state_dict(), path)` does."""
     WRITERS[form](path, *described(arrays))
+    return path
+
+
+def refused(path, *words):
+    """The one line in which a file is refused."""
+    with pytest.raises(InputError) as caught:
+        read_torch_file(path)
+    message = str(caught.value)
+    assert str(path) in message and message.isprintable() and len(message) < 600 + len(str(path))
+    for word in words:
+        assert word in message
+    return message
+
+
+def one_storage(path, root, form="legacy", content=NUMBERS):
+    """A file of the storage "0" of six float32."""
+    WRITERS[form](path, root, {"0": (6, content.tobytes())})
     return path

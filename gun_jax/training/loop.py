@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from gun_jax import configuration
+from gun_jax.counting import parameters
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.pipeline import training_batches
 from gun_jax.data.sources import Source, find_data_dir, load_source
@@ -120,7 +121,7 @@ def _due(step: int, total: int, every: float) -> bool:
 def _beginning(workdir: pathlib.Path, state: TrainState, start: int, total: int, images: int, mesh: Mesh) -> str:
     if start >= total:
         return f"{workdir} was trained to its end, step {start}, already"
-    millions = sum(leaf.size for leaf in jax.tree.leaves(state.params)) / 1e6
+    millions = parameters(state.params) / 1e6
     devices = f"{mesh.size} {jax.devices()[0].platform.upper()} device{'s' if mesh.size > 1 else ''}"
     begin = f"going on at step {start}" if start else "compiling the first step"
     return f"{workdir}: {millions:.2f} M parameters, {images} images, {total} steps on {devices}; {begin} ..."
