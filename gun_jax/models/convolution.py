@@ -1,4 +1,8 @@
-"""Convolution with a kernel gradient that suits the processor; its values are those of `jax.lax`'s."""
+"""Convolution with forms that suit the processor; its values are those of `jax.lax`'s.
+
+On CPUs `convolve` picks, by the shapes alone, what was measured to be the fastest (docs/performance.md). GPUs and TPUs
+keep the plain form, of which their compilers know more.
+"""
 
 import functools
 from collections.abc import Sequence
@@ -8,20 +12,26 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gun_jax.models import winograd
+
 _NHWC = ("NHWC", "HWIO", "NHWC")
-# Narrower inputs make matrix products too thin: there XLA's own form is the faster one everywhere.
-_LEAST_CHANNELS = 32
+# Narrower inputs make the products of a kernel gradient too thin, and XLA's gradient of a strided input slow.
+_LEAST_CHANNELS_BY_TAPS = 32
+# Narrower maps cost more to transform than the products that they save.
+_LEAST_CHANNELS_WINOGRAD = 64
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> jax.Array:
     """Convolves (B, H, W, Cin) with a kernel (k, k, Cin, Cout), padded with zeros on both sides: (B, H', W', Cout).
 
-    On CPUs the gradient of the kernel is one matrix product a tap. XLA's CPU form of it is a convolution whose window
-    is as large as the map, which some processors run at a third of that speed and others as fast (docs/results.md has
-    both). GPUs and TPUs keep the plain form. Differentiable in reverse mode only.
+    Differentiable in reverse mode only.
     """
-    return _plain(x, kernel, stride, padding, dilation)
+    plain = functools.partial(_plain, stride=stride, padding=padding, dilation=dilation)
+    if not _suits_winograd(x, kernel, stride, padding, dilation):
+        return plain(x, kernel)
+    fast = functools.partial(winograd.convolve, dilation=dilation)
+    return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)
 
 
 def _plain(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> jax.Array:
@@ -31,28 +41,75 @@ def _plain(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation:
     )  # fmt: skip
 
 
+def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> bool:
+    """Whether `winograd` does this convolution, and is faster. Not in bfloat16, which its sums would not bear."""
+    size, _, *channels = kernel.shape
+    return (
+        (size, stride, padding) == (winograd.KERNEL, 1, dilation)
+        and min(channels) >= _LEAST_CHANNELS_WINOGRAD
+        and x.dtype == kernel.dtype == jnp.float32
+    )
+
+
 def _forward(x, kernel, stride, padding, dilation):
-    return _plain(x, kernel, stride, padding, dilation), (x, kernel)
+    return convolve(x, kernel, stride, padding, dilation), (x, kernel)
 
 
 def _backward(stride, padding, dilation, saved, gradient):
     x, kernel = saved
+    size = kernel.shape[0]
 
-    def plain(x, gradient):
-        return jax.linear_transpose(lambda k: _plain(x, k, stride, padding, dilation), kernel)(gradient)[0]
+    def plain(x, kernel, gradient):
+        convolution = functools.partial(_plain, stride=stride, padding=padding, dilation=dilation)
+        return jax.vjp(convolution, x, kernel)[1](gradient)
 
-    def by_taps(x, gradient):
-        return kernel_gradient_by_taps(x, gradient, kernel.shape[0], stride, padding, dilation)
+    def by_winograd(x, kernel, gradient):
+        of_x = winograd.input_gradient(kernel, gradient, dilation)
+        return of_x, winograd.kernel_gradient(x, gradient, dilation)
 
-    if x.shape[-1] >= _LEAST_CHANNELS or kernel.shape[0] == 1:
-        of_kernel = jax.lax.platform_dependent(x, gradient, cpu=by_taps, default=plain)
-    else:
-        of_kernel = plain(x, gradient)
-    (of_x,) = jax.linear_transpose(lambda x: _plain(x, kernel, stride, padding, dilation), x)(gradient)
-    return of_x, of_kernel
+    def by_taps(x, kernel, gradient):
+        of_x, of_kernel = plain(x, kernel, gradient)  # what is not used is not computed
+        wide = x.shape[-1] >= _LEAST_CHANNELS_BY_TAPS
+        if stride > 1 and size > 1 and not wide:
+            of_x = input_gradient_by_taps(kernel, gradient, x.shape, stride, padding, dilation)
+        if size == 1 or wide:
+            of_kernel = kernel_gradient_by_taps(x, gradient, size, stride, padding, dilation)
+        return of_x, of_kernel
+
+    fast = by_winograd if _suits_winograd(x, kernel, stride, padding, dilation) else by_taps
+    return jax.lax.platform_dependent(x, kernel, gradient, cpu=fast, default=plain)
 
 
 convolve.defvjp(_forward, _backward)
+
+
+def input_gradient_by_taps(
+    kernel: jax.Array, gradient: jax.Array, shape: Sequence[int], stride: int, padding: int, dilation: int
+) -> jax.Array:
+    """The gradient of what was convolved: for each tap, what came back times the kernel there, laid where it read.
+
+    With a stride, XLA's CPU form convolves a map most of which is zeros.
+
+    Args:
+      kernel: (k, k, Cin, Cout).
+      gradient: (B, H', W', Cout), of the result.
+      shape: (B, H, W, Cin), of what was convolved.
+      stride, padding, dilation: of the convolution.
+    """
+    _, height, width, channels = shape
+    size = kernel.shape[0]
+    by_tap = kernel.reshape(-1, kernel.shape[-1]).T  # (Cout, k k Cin)
+    read = jnp.matmul(gradient, by_tap).reshape(*gradient.shape[:3], size, size, channels)
+    sums = jnp.zeros((), gradient.dtype)
+    for top in range(size):
+        for left in range(size):
+            placed = [
+                (start * dilation - padding, long + padding - start * dilation - (count - 1) * stride - 1, stride - 1)
+                for start, long, count in ((top, height, gradient.shape[1]), (left, width, gradient.shape[2]))
+            ]
+            zero = jnp.zeros((), read.dtype)
+            sums = sums + jax.lax.pad(read[:, :, :, top, left], zero, ((0, 0, 0), *placed, (0, 0, 0)))
+    return sums
 
 
 def kernel_gradient_by_taps(

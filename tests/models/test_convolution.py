@@ -8,7 +8,7 @@ from models_by_hand import convolved, quick_jit
 
 from gun_jax.models.convolution import conv, convolve, kernel_gradient_by_taps
 
-CASES = [  # height, width, channels in and out, kernel, stride, dilation; 32 channels and more take the other way
+CASES = [  # height, width, channels in and out, kernel, stride, dilation; 32 and 64 channels take other ways
     (9, 11, 3, 4, 7, 1, 1),
     (9, 11, 3, 4, 3, 2, 1),
     (8, 7, 5, 6, 3, 1, 2),
@@ -23,6 +23,9 @@ CASES = [  # height, width, channels in and out, kernel, stride, dilation; 32 ch
     (7, 10, 48, 4, 1, 2, 1),
     (1, 1, 32, 4, 3, 1, 2),
     (2, 3, 32, 4, 7, 2, 1),
+    (9, 6, 64, 64, 3, 1, 2),
+    (9, 6, 64, 63, 3, 1, 2),
+    (6, 9, 5, 3, 3, 3, 2),
 ]
 names = ("height", "width", "into", "out", "size", "stride", "dilation")
 
