@@ -12,10 +12,16 @@ import cv2
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from gun_jax import configuration
+from gun_jax import configuration, runtime
 from gun_jax.errors import InputError
 
 BAD_INPUT = 2  # exit status
+
+_CACHE = flags.DEFINE_string(
+    "compilation_cache",
+    str(runtime.default_cache()),
+    "Folder in which compilations are kept for the next start; empty for none.",
+)
 
 
 def define_config() -> flags.FlagHolder:
@@ -35,6 +41,8 @@ def run(main: Callable[[], None]) -> None:
         try:
             if arguments[1:]:
                 raise InputError(f"{arguments[1]!r} is not expected; flags start with --, as --workdir=DIR")
+            runtime.keep_memory()
+            runtime.keep_compilations(pathlib.Path(_CACHE.value) if _CACHE.value else None)
             main()
         except InputError as error:
             _stop(error)

@@ -1,0 +1,60 @@
+"""What the programs do to their process, seen from outside: page faults that stay away, compilations that stay."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PAGES = """
+import resource, sys
+if sys.argv[1] == "keep":
+    from gun_jax.runtime import keep_memory
+    keep_memory()
+def touch():
+    for _ in range(5):
+        b"1" * 2**26  # 64 MiB, or 16384 pages of 4 KiB
+touch()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+touch()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+COMPILE = """
+import pathlib, sys
+import jax
+from gun_jax import runtime
+runtime._SHORTEST_KEPT = 0.0
+runtime.keep_compilations(pathlib.Path(sys.argv[1]) if sys.argv[1] else None)
+jax.jit(lambda x: x + 1)(1.0)
+"""
+
+
+def run(code, argument, **environment):
+    """What a new Python process prints; the tests' own cache of compilations is hidden from it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    command = [sys.executable, "-c", code, str(argument)]
+    return subprocess.run(command, env=kept | environment, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="keep_memory does nothing without glibc")
+def test_kept_memory_is_not_cleared_again():
+    assert int(run(PAGES, "keep")) < 1000 < 10 * 1000 < int(run(PAGES, "as it is"))
+
+
+def test_compilations_are_kept_in_the_folder(tmp_path):
+    run(COMPILE, tmp_path / "cache")
+    assert list((tmp_path / "cache").glob("*"))
+
+
+def test_the_environment_s_folder_goes_before(tmp_path):
+    environment = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "theirs")}
+    run(COMPILE, tmp_path / "ours", JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0", **environment)
+    assert list((tmp_path / "theirs").glob("*"))
+    assert not (tmp_path / "ours").exists()
+
+
+def test_nothing_is_kept_without_a_folder(tmp_path):
+    run(COMPILE, "", XDG_CACHE_HOME=str(tmp_path))
+    assert not list(tmp_path.iterdir())
