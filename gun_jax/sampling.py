@@ -18,6 +18,7 @@ Method = Literal["bilinear", "nearest"]
 Padding = Literal["border", "zeros"]
 METHODS = ("bilinear", "nearest")
 PADDINGS = ("border", "zeros")
+_MOST_CLASSES = 64  # of which the program is written out one by one
 
 
 def guided_upsample(
@@ -72,6 +73,37 @@ def guided_upsample(
     return (_nearest_straight_through if straight_through else _nearest)(features, x, y, padding)
 
 
+def guided_argmax(
+    features: jax.Array,
+    offsets: jax.Array,
+    *,
+    method: Method = "bilinear",
+    align_corners: bool = False,
+    padding: Padding = "border",
+) -> jax.Array:
+    """`guided_upsample(...).argmax(-1)`, at less cost: the labels int32 (B, H, W) of (B, h, w, C) logits.
+
+    Arguments and errors are those of `guided_upsample`. With `nearest` the classes are decided on the small map; with
+    `bilinear`, on CPUs, class by class, so that the upsampled logits never exist. (There NaN counts as infinity.)
+    """
+    sample = functools.partial(guided_upsample, method=method, align_corners=align_corners, padding=padding)
+    if method == "nearest":  # the label of logits that are all zero is 0, so both paddings may read it
+        labels = features.argmax(-1)[..., None].astype(jnp.int32)
+        return sample(labels, offsets)[..., 0]
+
+    def plain(features: jax.Array, offsets: jax.Array) -> jax.Array:
+        return sample(features, offsets).argmax(-1).astype(jnp.int32)
+
+    if features.shape[-1] > _MOST_CLASSES:
+        return plain(features, offsets)
+
+    def by_class(features: jax.Array, offsets: jax.Array) -> jax.Array:
+        return _bilinear_argmax(features, *_coordinates(features.shape[1:3], offsets, align_corners), padding)
+
+    jax.eval_shape(plain, features, offsets)  # checks the arguments
+    return jax.lax.platform_dependent(features, offsets, cpu=by_class, default=plain)
+
+
 def _coordinates(source: Sequence[int], offsets: jax.Array, align_corners: bool) -> tuple[jax.Array, jax.Array]:
     """Equations 1 and 3: where each output pixel reads, x and y in pixels of the source, float32 (B, H, W)."""
     height, width = offsets.shape[1:3]
@@ -117,26 +149,59 @@ def _nearest_with_bilinear_slopes(padding, primals, tangents):
 
 def _bilinear(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:
     """Equation 4: of its sum over the map, the four terms that are not zero."""
+    quads, row, column, weights = _quads(features, x, y, padding)
+    parts = jnp.split(_gather(quads, row, column), 4, axis=-1)  # (B, H, W, C) each
+    terms = (weight[..., None] * part for weight, part in zip(weights, parts, strict=True))
+    return functools.reduce(jnp.add, terms).astype(features.dtype)
+
+
+def _bilinear_argmax(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:
+    """The argmax over the channels of `_bilinear`, one channel after the other: no (B, H, W, C) array exists."""
+    quads, row, column, weights = _quads(features, x, y, padding)
+    batch, height, width, _ = quads.shape
+    channels = features.shape[-1]
+    pixel = row * width + column  # (B, H, W)
+    read = jax.vmap(lambda plane, index: jnp.take(plane, index, mode="clip"))
+
+    def value(channel: int) -> jax.Array:
+        planes = (quads[..., corner * channels + channel].reshape(batch, height * width) for corner in range(4))
+        terms = (weight * read(plane, pixel) for weight, plane in zip(weights, planes, strict=True))
+        mixed = functools.reduce(jnp.add, terms).astype(features.dtype)
+        return jnp.where(jnp.isnan(mixed), jnp.inf, mixed)  # the largest for argmax, too, and no slow test below
+
+    best = value(0)
+    labels = jnp.zeros(best.shape, jnp.int32)
+    for channel in range(1, channels):
+        here = value(channel)
+        better = here > best
+        best, labels = jnp.where(better, here, best), jnp.where(better, channel, labels)
+    return labels
+
+
+def _quads(
+    features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding
+) -> tuple[jax.Array, jax.Array, jax.Array, list[jax.Array]]:
+    """What `_bilinear` reads: (B, h, w, 4 C) squares of four pixels, the row and column of each, and four weights.
+
+    One gather reads all four pixels, side by side in the channels of the small map, and its gradient is one scatter
+    instead of four: what a gather costs goes by the places it reads, not by the length of a row there.
+    """
     if padding == "zeros":  # a frame of zeros; coordinates end on it
         features, x, y = jnp.pad(features, ((0, 0), (1, 1), (1, 1), (0, 0))), x + 1, y + 1
     height, width = features.shape[1:3]
     x, y = jnp.clip(x, 0, width - 1), jnp.clip(y, 0, height - 1)
     left, top = jnp.floor(x), jnp.floor(y)
     right_weight, bottom_weight = x - left, y - top
-    # One gather reads all four pixels, side by side in the channels of the small map, and its gradient is one
-    # scatter instead of four: what a gather costs goes by the places it reads, not by the length of a row there.
     right = jnp.concatenate([features[:, :, 1:], features[:, :, -1:]], 2)
     rows = jnp.concatenate([features, right], -1)
-    quads = jnp.concatenate([rows, jnp.concatenate([rows[:, 1:], rows[:, -1:]], 1)], -1)  # (B, h, w, 4 C)
-    read = _gather(quads, *(_pixel(place, size)[0] for place, size in ((top, height), (left, width))))
+    quads = jnp.concatenate([rows, jnp.concatenate([rows[:, 1:], rows[:, -1:]], 1)], -1)
+    row, column = (_pixel(place, size)[0] for place, size in ((top, height), (left, width)))
     weights = [
         weight_y * weight_x
         for weight_y in (1 - bottom_weight, bottom_weight)
         for weight_x in (1 - right_weight, right_weight)
     ]
-    parts = jnp.split(read, 4, axis=-1)  # (B, H, W, C) each
-    terms = (weight[..., None] * part for weight, part in zip(weights, parts, strict=True))
-    return functools.reduce(jnp.add, terms).astype(features.dtype)
+    return quads, row, column, weights
 
 
 def _pixel(position: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:

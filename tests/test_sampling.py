@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sampling_by_hand import MODES, example, paper_sum, sample
 
 from gun_jax import guided_upsample
+from gun_jax.sampling import guided_argmax
 
 SIZES = [  # upsampling: whole factors, odd and other factors, one axis only, maps of one pixel, no change
     ((4, 5), (8, 10)),
@@ -263,3 +264,33 @@ def test_offsets_of_whole_numbers_are_refused(method):
     features, offsets = example()
     with pytest.raises(ValueError, match="offsets of int32; expected floating numbers of pixels"):
         guided_upsample(features, offsets.astype(np.int32), method=method)
+
+
+@pytest.mark.parametrize(("method", "padding", "align_corners"), MODES)
+@pytest.mark.parametrize("classes", [1, 2, 19, 70])
+def test_guided_argmax_is_the_argmax_of_the_upsampled_logits(classes, method, padding, align_corners):
+    rng = np.random.default_rng(classes)
+    logits = rng.normal(size=(2, 7, 9, classes)).astype(np.float32)
+    logits[0] = rng.integers(0, 2, logits[0].shape)  # with many that are equal
+    offsets = rng.normal(0, 3, (2, 61, 50, 2)).astype(np.float32)
+    options = {"method": method, "padding": padding, "align_corners": align_corners}
+    upsampled = jax.jit(lambda logits, offsets: guided_upsample(logits, offsets, **options))(logits, offsets)
+    labels = jax.jit(lambda logits, offsets: guided_argmax(logits, offsets, **options))(logits, offsets)
+    assert labels.dtype == jnp.int32
+    np.testing.assert_array_equal(labels, np.argmax(upsampled, -1))
+
+
+@pytest.mark.parametrize("method", ["bilinear", "nearest"])
+def test_guided_argmax_takes_not_a_number_for_the_largest(method):
+    logits = np.zeros((1, 2, 2, 4), np.float32)
+    logits[0, 0, 0, 1:3] = np.nan
+    logits[0, :, :, 3] = 5
+    labels = guided_argmax(logits, np.zeros((1, 2, 2, 2), np.float32), method=method)
+    assert labels[0, 0, 0] == 1
+
+
+def test_guided_argmax_refuses_what_guided_upsample_refuses():
+    with pytest.raises(ValueError, match="cubic"):
+        guided_argmax(np.zeros((1, 2, 2, 3), np.float32), np.zeros((1, 4, 4, 2), np.float32), method="cubic")
+    with pytest.raises(ValueError, match="expected"):
+        guided_argmax(np.zeros((1, 2, 2, 3), np.float32), np.zeros((1, 4, 4), np.float32))
