@@ -61,9 +61,14 @@ class BatchNorm(nn.Module):
     def __call__(self, x: jax.Array, train: bool, statistics: str = "") -> jax.Array:
         """Normalises x (..., C); `statistics` names the set of running statistics ("" is the only one by default)."""
         channels = x.shape[-1]
+        suffix = f"_{statistics}" if statistics else ""
+        if self.has_variable("params", f"shift{suffix}"):  # what `fold_batch_norm` leaves
+            if train:
+                raise InputError("batch norm is folded into these variables; train with the ones that were folded")
+            shift: jax.Array = self.get_variable("params", f"shift{suffix}")
+            return (x * self.get_variable("params", f"factor{suffix}", 1.0) + shift).astype(x.dtype)
         scale = self.param("scale", nn.initializers.ones, (channels,))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
-        suffix = f"_{statistics}" if statistics else ""
         running_mean = self.variable("batch_stats", f"mean{suffix}", jnp.zeros, (channels,))
         running_var = self.variable("batch_stats", f"var{suffix}", jnp.ones, (channels,))
         if train:
