@@ -17,7 +17,7 @@ def keep_memory() -> None:
     """Keeps freed memory in the process, on Linux with glibc; does nothing elsewhere. Call it before anything runs.
 
     XLA's CPU client asks for its buffers anew in every step. glibc gives large ones back to the system as soon as they
-    are free, and the system clears every page again: a fifth to a half of the time of a step (docs/performance.md).
+    are free, and the system has to clear every page again, which may take longer than what the buffer is for.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
