@@ -19,8 +19,8 @@ BAD_INPUT = 2  # exit status
 
 _CACHE = flags.DEFINE_string(
     "compilation_cache",
-    str(runtime.default_cache()),
-    "Folder in which compilations are kept for the next start; empty for none.",
+    None,
+    "Folder that keeps compilations for the next start, by default gun_jax/ in your cache folder; empty for none.",
 )
 
 
@@ -42,7 +42,7 @@ def run(main: Callable[[], None]) -> None:
             if arguments[1:]:
                 raise InputError(f"{arguments[1]!r} is not expected; flags start with --, as --workdir=DIR")
             runtime.keep_memory()
-            runtime.keep_compilations(pathlib.Path(_CACHE.value) if _CACHE.value else None)
+            runtime.keep_compilations(_CACHE.value)
             main()
         except InputError as error:
             _stop(error)

@@ -3,8 +3,11 @@
 import ctypes
 import os
 import pathlib
+import platform
 
 import jax
+
+from gun_jax.errors import InputError
 
 _LARGEST_CACHE = 2**30  # bytes; what was not used for the longest time goes first
 _SHORTEST_KEPT = 0.1  # seconds of compiling
@@ -17,29 +20,44 @@ def keep_memory() -> None:
     """Keeps freed memory in the process, on Linux with glibc; does nothing elsewhere. Call it before anything runs.
 
     XLA's CPU client asks for its buffers anew in every step. glibc gives large ones back to the system as soon as they
-    are free, and the system has to clear every page again, which may take longer than what the buffer is for.
+    are free, and the system has to clear every page again.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
+    if platform.libc_ver()[0] != "glibc":
         return
+    mallopt = ctypes.CDLL(None).mallopt
     mallopt(_M_MMAP_MAX, 0)  # large buffers from the heap as well
     mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
     mallopt(_M_TOP_PAD, 2**26)  # the heap grows by 64 MiB at a time
     mallopt(_M_ARENA_MAX, 1)  # the one heap that can hold large buffers, for all threads
 
 
-def default_cache() -> pathlib.Path:
-    """The folder of kept compilations: gun_jax/ in the user's cache folder."""
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "gun_jax"
-
-
-def keep_compilations(folder: pathlib.Path | None) -> None:
+def keep_compilations(folder: str | None = None) -> None:
     """Compiles nothing twice that takes a tenth of a second or longer: JAX's persistent cache, of at most 1 GiB.
 
+    JAX_COMPILATION_CACHE_DIR in the environment goes before.
+
     Args:
-      folder: made when it is needed; None for no cache. JAX_COMPILATION_CACHE_DIR in the environment goes before.
+      folder: made when it is missing; "" for no cache. By default gun_jax/ in the user's cache folder, or no cache
+        where that cannot be written.
+
+    Raises:
+      InputError: `folder` cannot be written.
     """
-    if folder is not None and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+    if folder == "" or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    try:
+        path = pathlib.Path(folder or os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        path = path if folder else path / "gun_jax"
+        path.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path, os.W_OK)
+    except (OSError, RuntimeError):  # as when there is no home
+        writable = False
+    if writable:
+        jax.config.update("jax_compilation_cache_dir", str(path))
         jax.config.update("jax_compilation_cache_max_size", _LARGEST_CACHE)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", _SHORTEST_KEPT)
+    elif folder:
+        raise InputError(
+            f"--compilation_cache is {folder}, which cannot be written; choose another folder, or none: "
+            "--compilation_cache="
+        )

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from gun_jax.runtime import keep_compilations
+
 PAGES = """
 import resource, sys
 if sys.argv[1] == "keep":
@@ -22,19 +24,19 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 COMPILE = """
-import pathlib, sys
+import sys
 import jax
 from gun_jax import runtime
 runtime._SHORTEST_KEPT = 0.0
-runtime.keep_compilations(pathlib.Path(sys.argv[1]) if sys.argv[1] else None)
+runtime.keep_compilations(*sys.argv[1:])
 jax.jit(lambda x: x + 1)(1.0)
 """
 
 
-def run(code, argument, **environment):
+def run(code, *arguments, **environment):
     """What a new Python process prints; the tests' own cache of compilations is hidden from it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-    command = [sys.executable, "-c", code, str(argument)]
+    command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, env=kept | environment, check=True, capture_output=True, text=True).stdout
 
 
@@ -58,3 +60,20 @@ def test_the_environment_s_folder_goes_before(tmp_path):
 def test_nothing_is_kept_without_a_folder(tmp_path):
     run(COMPILE, "", XDG_CACHE_HOME=str(tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+def test_by_default_they_are_kept_in_the_user_s_cache_folder(tmp_path):
+    run(COMPILE, XDG_CACHE_HOME=str(tmp_path))
+    assert list((tmp_path / "gun_jax").glob("*"))
+
+
+def test_a_user_without_a_cache_folder_goes_without(tmp_path):
+    (tmp_path / "file").touch()
+    run(COMPILE, XDG_CACHE_HOME=str(tmp_path / "file"))
+
+
+def test_a_folder_that_cannot_be_made_is_named_on_one_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"^--compilation_cache is .*file/cache, which cannot be written; .*$"):
+        keep_compilations(str(tmp_path / "file" / "cache"))

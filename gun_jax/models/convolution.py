@@ -1,7 +1,7 @@
 """Convolution with forms that suit the processor; its values are those of `jax.lax`'s.
 
-On CPUs `convolve` picks, by the shapes alone, what was measured to be the fastest (docs/performance.md). GPUs and TPUs
-keep the plain form, of which their compilers know more.
+On CPUs `convolve` and its gradients take, by the shapes alone, another form where that was faster as a rule
+(docs/performance.md has the times). GPUs and TPUs keep the plain one.
 """
 
 import functools
@@ -27,14 +27,15 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilatio
 
     Differentiable in reverse mode only.
     """
-    plain = functools.partial(_plain, stride=stride, padding=padding, dilation=dilation)
+    plain = functools.partial(plain_convolve, stride=stride, padding=padding, dilation=dilation)
     if not _suits_winograd(x, kernel, stride, padding, dilation):
         return plain(x, kernel)
     fast = functools.partial(winograd.convolve, dilation=dilation)
     return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)
 
 
-def _plain(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> jax.Array:
+def plain_convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> jax.Array:
+    """`convolve` as `jax.lax` does it, on every device."""
     return jax.lax.conv_general_dilated(
         x, kernel, (stride, stride), [(padding, padding)] * 2, rhs_dilation=(dilation, dilation),
         dimension_numbers=_NHWC,
@@ -60,7 +61,7 @@ def _backward(stride, padding, dilation, saved, gradient):
     size = kernel.shape[0]
 
     def plain(x, kernel, gradient):
-        convolution = functools.partial(_plain, stride=stride, padding=padding, dilation=dilation)
+        convolution = functools.partial(plain_convolve, stride=stride, padding=padding, dilation=dilation)
         return jax.vjp(convolution, x, kernel)[1](gradient)
 
     def by_winograd(x, kernel, gradient):

@@ -19,7 +19,7 @@ import numpy as np
 TILE = 4  # output pixels along a side
 KERNEL = 3
 _SIDE = TILE + KERNEL - 1  # input pixels
-_POINTS = (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)  # and infinity
+POINTS = (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2)  # and infinity
 
 
 def toom_cook(points: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -45,7 +45,7 @@ def toom_cook(points: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return output, kernel, data
 
 
-_OUTPUT, _KERNEL, _DATA = toom_cook(_POINTS)
+_OUTPUT, _KERNEL, _DATA = toom_cook(POINTS)
 _BOTH_SIDES = np.kron(_KERNEL, _KERNEL).astype(np.float32)  # (36, 9): of rows and of columns
 
 
