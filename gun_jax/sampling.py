@@ -158,14 +158,11 @@ def _bilinear(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding)
 def _bilinear_argmax(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:
     """The argmax over the channels of `_bilinear`, one channel after the other: no (B, H, W, C) array exists."""
     quads, row, column, weights = _quads(features, x, y, padding)
-    batch, height, width, _ = quads.shape
     channels = features.shape[-1]
-    pixel = row * width + column  # (B, H, W)
-    read = jax.vmap(lambda plane, index: jnp.take(plane, index, mode="clip"))
 
     def value(channel: int) -> jax.Array:
-        planes = (quads[..., corner * channels + channel].reshape(batch, height * width) for corner in range(4))
-        terms = (weight * read(plane, pixel) for weight, plane in zip(weights, planes, strict=True))
+        planes = (quads[..., corner * channels + channel, None] for corner in range(4))  # (B, h, w, 1) each
+        terms = (weight * _gather(plane, row, column)[..., 0] for weight, plane in zip(weights, planes, strict=True))
         mixed = functools.reduce(jnp.add, terms).astype(features.dtype)
         return jnp.where(jnp.isnan(mixed), jnp.inf, mixed)  # the largest for argmax, too, and no slow test below
 

@@ -10,6 +10,7 @@ A convolution of dilation d is d x d separate ones, each of every d-th row and c
 arrays below.
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -126,11 +127,9 @@ def _output_tiles(gradient: jax.Array, dilation: int) -> jax.Array:
 
 def _combine(matrix: np.ndarray, parts: Sequence[jax.Array]) -> list[jax.Array]:
     """Multiplies a constant matrix with a list of arrays: sums, which the compiler joins, and no zero terms."""
-    sums = []
-    for row in matrix:
-        terms = [part * np.asarray(factor, part.dtype) for factor, part in zip(row, parts, strict=True) if factor]
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        sums.append(total)
-    return sums
+    return [
+        functools.reduce(
+            jnp.add, (part * np.asarray(factor, part.dtype) for factor, part in zip(row, parts, strict=True) if factor)
+        )
+        for row in matrix
+    ]
