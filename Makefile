@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What `make install` brings; `make install EXTRAS=test,cuda` on a machine with NVIDIA GPUs.
-EXTRAS ?= test
+# What `make install` brings; `make install EXTRAS=test,export,cuda` on a machine with NVIDIA GPUs.
+EXTRAS ?= test,export
 DEMO := runs/demo
 
 .PHONY: demo test test-all lint install clean
@@ -18,7 +18,7 @@ test: install
 
 # With PyTorch and TensorFlow, which some tests compare with: a few GB.
 test-all:
-	$(MAKE) install EXTRAS=test,tfds,parity
+	$(MAKE) install EXTRAS=test,export,tfds,parity
 	$(BIN)/pytest -n 2
 
 lint: install

@@ -7,7 +7,6 @@ The size is what the medium branch sees: half of the original image in each dire
 """
 
 import pathlib
-import re
 import sys
 
 from absl import flags
@@ -24,9 +23,7 @@ _MARKDOWN = flags.DEFINE_string("markdown", None, "File to write the tables into
 
 
 def main() -> None:
-    size = re.fullmatch(r"(\d+)x(\d+)", _SIZE.value)
-    if not size:
-        raise InputError(f"--size is {_SIZE.value!r}; expected HEIGHTxWIDTH, as 512x1024")
+    size = command_line.parse_size("--size", _SIZE.value)
     strange = [table for table in _TABLES.value if not table.strip().isdecimal()]
     if strange:
         raise InputError(f"--tables has {strange[0]!r}; expected numbers, as 1,2,4")
@@ -34,7 +31,7 @@ def main() -> None:
 
     benchmark(
         [int(table) for table in _TABLES.value],
-        (int(size[1]), int(size[2])),
+        size,
         _ROUNDS.value,
         _WIDTH.value,
         _DTYPE.value,

@@ -4,6 +4,7 @@
     python evaluate.py [--workdir=runs/camvid] [--split=val] [--panels=8]
     python evaluate.py --workdir=runs/fusion --trimap --against=runs/baseline,runs/high_res
     python evaluate.py --workdir=runs/gun --split=test --submission=gun-test
+    python evaluate.py --exported=runs/camvid/export/openvino-int8.json
 
 Files go to WORKDIR/evaluation/, those of a submission to the folder that is named, and to a zip file beside it.
 """
@@ -27,19 +28,28 @@ _TRIMAP = flags.DEFINE_bool(
 _AGAINST = flags.DEFINE_list("against", [], "Runs to compare in the trimap, as runs/baseline,runs/high_res.")
 _PARTIAL = flags.DEFINE_bool("partial", False, "Takes a split of which pictures are missing.")
 _SUBMISSION = flags.DEFINE_string("submission", None, "Folder for results as the Cityscapes server takes them.")
+_EXPORTED = flags.DEFINE_string(
+    "exported", None, "JSON file of a network that export.py made, to score that one; its run is the default workdir."
+)
 
 
 def main() -> None:
     from gun_jax.evaluation import evaluate, newest_run, submit  # after the flags: bad ones are told at once
 
-    workdir = pathlib.Path(_WORKDIR.value) if _WORKDIR.value else newest_run()
+    exported = pathlib.Path(_EXPORTED.value) if _EXPORTED.value else None
+    if _WORKDIR.value:
+        workdir = pathlib.Path(_WORKDIR.value)
+    else:
+        workdir = exported.absolute().parent.parent if exported else newest_run()
     place: dict[str, Any] = {"split": _SPLIT.value, "step": _STEP.value, "data_dir": _DATA_DIR.value}
     place["partial"] = _PARTIAL.value
     against = [pathlib.Path(other) for other in _AGAINST.value]
     if _SUBMISSION.value is None:
-        evaluate(workdir, panels=_PANELS.value, trimap=_TRIMAP.value, against=against, **place)
-    elif _PANELS.value or _TRIMAP.value or against:
-        raise InputError("--submission only writes files for the server; leave out --panels, --trimap and --against")
+        evaluate(workdir, panels=_PANELS.value, trimap=_TRIMAP.value, against=against, exported=exported, **place)
+    elif _PANELS.value or _TRIMAP.value or against or exported:
+        raise InputError(
+            "--submission only writes files for the server; leave out --panels, --trimap, --against and --exported"
+        )
     else:
         submit(workdir, pathlib.Path(_SUBMISSION.value), **place)
 

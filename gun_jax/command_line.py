@@ -122,6 +122,18 @@ def default_workdir() -> pathlib.Path:
     return pathlib.Path("runs", pathlib.Path(file).stem + (f"-{variant}" if variant else ""))
 
 
+def parse_size(flag: str, value: str) -> tuple[int, int]:
+    """(height, width) of "512x1024".
+
+    Raises:
+      InputError: it is of another form.
+    """
+    size = re.fullmatch(r"(\d+)x(\d+)", value)
+    if not size:
+        raise InputError(f"{flag} is {value!r}; expected HEIGHTxWIDTH, as 512x1024")
+    return int(size[1]), int(size[2])
+
+
 def _stop(error: Exception | str) -> NoReturn:
     line = " ".join(str(error).split())
     print(f"{pathlib.Path(sys.argv[0]).name}: {line}", file=sys.stderr)

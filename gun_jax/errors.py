@@ -3,6 +3,9 @@
 import numbers
 from collections.abc import Iterable
 
+import jax
+import jax.export
+
 
 class InputError(ValueError):
     """Bad input: its message is one line that says what, where, what was expected and the remedy.
@@ -18,6 +21,8 @@ def check_choice(where: str, what: str, value: str, choices: Iterable[str]) -> N
 
 
 def check_count(where: str, what: str, value: int) -> None:
-    """Raises an InputError unless `value` is a whole number of 1 or more."""
+    """Raises an InputError unless `value` is a whole number of 1 or more, or a size that an export leaves open."""
+    if jax.export.is_symbolic_dim(value):
+        return
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise InputError(f"{where}: {what} {value!r}; expected a whole number, 1 or more")

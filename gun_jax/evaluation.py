@@ -20,10 +20,11 @@ from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.pictures import normalise
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError
+from gun_jax.export.exported import Exported, load_exported
 from gun_jax.files import write_whole
 from gun_jax.inference import Trained, load_checkpoint
 from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
-from gun_jax.scoring import make_scorer
+from gun_jax.scoring import make_scorer, score_labels
 from gun_jax.submission import check_folder, write_submission
 from gun_jax.training.checkpoints import saved_steps
 from gun_jax.training.reporting import METRICS_NAME, read_rows
@@ -57,6 +58,7 @@ def evaluate(
     partial: bool = False,
     trimap: bool = False,
     against: Sequence[pathlib.Path] = (),
+    exported: pathlib.Path | None = None,
 ) -> dict[str, Any]:
     """Scores a checkpoint on a split, shows the table, and writes `WORKDIR/evaluation/SPLIT.json`.
 
@@ -70,6 +72,8 @@ def evaluate(
       partial: take a split of which pictures are missing, also if the run does not.
       trimap: whether to measure and draw the curves and crops of Figure 4 (see `gun_jax.boundaries`).
       against: workdirs of the runs that the trimap compares with, at their newest checkpoints.
+      exported: the JSON file of a network that `export.py` made of this run, to score that one:
+        `WORKDIR/evaluation/SPLIT-FORMAT.json`. There are no panels and no trimap then.
 
     Returns:
       What the file holds: "split", "step", "images", "miou" and "accuracy" (fractions), "iou" (class name to fraction,
@@ -83,6 +87,9 @@ def evaluate(
         raise InputError(f"--panels is {panels}; expected 0 or more")
     if against and not trimap:
         raise InputError("--against is what the trimap compares with; add --trimap")
+    if exported and (panels or trimap or step is not None):
+        raise InputError("--exported only scores; leave out --panels, --trimap and --step")
+    deployed = load_exported(exported) if exported else None
     trained = load_checkpoint(workdir, step)
     others = [(other, load_checkpoint(other)) for other in against]
     for other, network in others:
@@ -93,14 +100,18 @@ def evaluate(
     if source.classes.names != trained.classes.names:
         raise InputError(f"{source} has other classes than {workdir} was trained on: {', '.join(source.classes.names)}")
     console = rich.console.Console(highlight=False, markup=False)
-    report = _score(trained, source, split, console)
-    console.print(f"{workdir}, step {trained.step}: {len(source)} images of {split}", soft_wrap=True)
+    if deployed and deployed.contract.classes.names != source.classes.names:
+        raise InputError(f"{exported} has other classes than {source}: {', '.join(deployed.contract.classes.names)}")
+    report = _score(trained, source, split, console, deployed)
+    what = f"{exported}, of step {report['step']}" if exported else f"{workdir}, step {trained.step}"
+    console.print(f"{what}: {len(source)} images of {split}", soft_wrap=True)
     console.print(_table(report))
     if trained.config.data.source == "cityscapes" and "iiou" not in report:
         console.print("iIoU is left out: the data have no instance ids")
     folder = workdir / FOLDER
-    write_whole(folder / f"{split}.json", json.dumps(report, indent=2) + "\n")
-    console.print(f"wrote {folder / split}.json", soft_wrap=True)
+    name = f"{split}-{deployed.contract.format}.json" if deployed else f"{split}.json"
+    write_whole(folder / name, json.dumps(report, indent=2) + "\n")
+    console.print(f"wrote {folder / name}", soft_wrap=True)
     if trimap:
         with _progress(console) as progress:
             bar = progress.add_task("boundaries", total=len(source))
@@ -118,10 +129,13 @@ def evaluate(
     return report
 
 
-def _score(trained: Trained, source: Source, split: str, console: rich.console.Console) -> dict[str, Any]:
+def _score(
+    trained: Trained, source: Source, split: str, console: rich.console.Console, deployed: Exported | None
+) -> dict[str, Any]:
     instances = InstanceCounts()
+    step = deployed.contract.origin["step"] if deployed else trained.step
     with _progress(console) as progress:
-        bar = progress.add_task(f"evaluating step {trained.step} on {split}", total=len(source))
+        bar = progress.add_task(f"evaluating step {step} on {split}", total=len(source))
 
         def count(record: dict, prediction: np.ndarray) -> None:
             if "instances" in record:
@@ -131,9 +145,12 @@ def _score(trained: Trained, source: Source, split: str, console: rich.console.C
                     raise InputError(f"instances of {record['id']}: {error}") from error
             progress.advance(bar)
 
-        score = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
-        matrix = score(trained.variables, source, count)
-    report = {"split": split, "step": trained.step, "images": len(source)} | matrix.scores(trained.classes.names)
+        reading = trained.config.batch_size, trained.config.data.threads
+        if deployed:
+            matrix = score_labels(deployed.label_at, len(source.classes), source, *reading, count)
+        else:
+            matrix = make_scorer(trained.model, *reading)(trained.variables, source, count)
+    report = {"split": split, "step": step, "images": len(source)} | matrix.scores(trained.classes.names)
     if source.classes == CITYSCAPES:
         report |= cityscapes_scores(matrix, instances if "instances" in source[0] else None)
     return report

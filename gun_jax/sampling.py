@@ -6,9 +6,10 @@ offsets are (x, y) = (p, q), in pixels of the low-resolution map. Coordinates ar
 
 import functools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 
@@ -109,18 +110,20 @@ def _coordinates(source: Sequence[int], offsets: jax.Array, align_corners: bool)
     height, width = offsets.shape[1:3]
     offsets = offsets.astype(jnp.float32)
     offsets = jnp.where(jnp.isnan(offsets), 0.0, offsets)
-    x = offsets[..., 0] + _regular_grid(source[1], width, align_corners)
-    y = offsets[..., 1] + _regular_grid(source[0], height, align_corners)[:, None]
+    x = offsets[..., 0] + regular_grid(source[1], width, align_corners)
+    y = offsets[..., 1] + regular_grid(source[0], height, align_corners)[:, None]
     return x, y
 
 
-def _regular_grid(source: int, target: int, align_corners: bool) -> np.ndarray:
-    """Equation 1 along one axis: float32 (target,)."""
-    position = np.arange(target, dtype=np.float64)
-    if align_corners:
-        grid = position * (source - 1) / max(target - 1, 1)
+def regular_grid(source: int, target: int, align_corners: bool = False) -> np.ndarray | jax.Array:
+    """Equation 1 along one axis: float32 (target,); a `jax.Array` where an export leaves a size open."""
+    at: Any
+    last: Any
+    if jax.export.is_symbolic_dim(source) or jax.export.is_symbolic_dim(target):
+        at, last = jnp.arange(target).astype(jnp.float32), jnp.maximum(target - 1, 1)
     else:
-        grid = (position + 0.5) * source / target - 0.5
+        at, last = np.arange(target, dtype=np.float64), max(target - 1, 1)
+    grid = at * (source - 1) / last if align_corners else (at + 0.5) * source / target - 0.5
     return grid.astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Scoring a network on a data set: images in fixed batches through `predict`, labels at their own size."""
+"""Scoring a network on a data set: images in batches through `predict`, labels at their own size."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -17,13 +17,42 @@ from gun_jax.models import GUN
 
 _SIZES_WAITING = 4  # image sizes of which fewer than a batch has been read
 
+Label = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
+Each = Callable[[dict, np.ndarray], None]
+
+
+def score_labels(
+    label: Label, num_classes: int, source: Source, batch_size: int, threads: int, each: Each | None = None
+) -> ConfusionMatrix:
+    """The confusion matrix of all records of a source, in the size of their labels; shared among the JAX processes.
+
+    Args:
+      label: gives integer (B, H', W') for images uint8 (B, H, W, 3) and the size (H', W').
+      num_classes: how many labels there are.
+      source: the data set.
+      batch_size: images at a time, at most.
+      threads: that read.
+      each: is called with every record and its labels.
+    """
+    matrix = ConfusionMatrix(num_classes, IGNORE)
+    for records in _batches(source, batch_size, threads):
+        images, labels = (np.stack([record[key] for record in records]) for key in ("image", "label"))
+        predictions = label(images, labels.shape[1:])
+        matrix.update(labels, predictions)
+        for record, prediction in zip(records, predictions, strict=True):
+            if each:
+                each(record, prediction)
+    if jax.process_count() > 1:
+        # As halves: JAX would cut 64 bits to 32.
+        halves = multihost_utils.process_allgather(matrix.counts.view(np.int32))
+        matrix.counts = np.asarray(halves).view(np.int64).sum(0)
+    return matrix
+
 
 def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., ConfusionMatrix]:
     """Builds `score(variables, source, each=None)`, which keeps what it has compiled, however often it is called.
 
-    `score` returns the confusion matrix of all records of the source, in the size of their labels. It calls
-    `each(record, prediction)` with every record and its labels, integer (H, W). The records are shared among the JAX
-    processes, a batch among the devices of one.
+    It is `score_labels` by the network's `predict`; a batch is shared among the devices of a process.
     """
     mesh = Mesh(np.asarray(jax.local_devices()), ("data",))
     whole, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
@@ -35,28 +64,20 @@ def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., Conf
     def predict(variables, images: jax.Array, size: tuple[int, int]):
         return model.apply(variables, normalise(images), output_size=size, method="predict")
 
-    def score(variables, source: Source, each: Callable[[dict, np.ndarray], None] | None = None) -> ConfusionMatrix:
+    def score(variables, source: Source, each: Each | None = None) -> ConfusionMatrix:
         variables = jax.device_put(jax.device_get(variables), whole)
-        matrix = ConfusionMatrix(model.num_classes, IGNORE)
-        for records in _batches(source, batch_size, threads):
-            images, labels = ([record[key] for record in records] for key in ("image", "label"))
+
+        def label(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
             # Filled up with black images if that spares compiling anew.
-            counts = compiled.setdefault((images[0].shape, labels[0].shape), set())
+            counts = compiled.setdefault((images.shape[1:], size), set())
             count = min(
                 (known for known in counts if known >= len(images)), default=-(-len(images) // devices) * devices
             )
             counts.add(count)
             padding = [(0, count - len(images))] + [(0, 0)] * 3
-            predictions = np.asarray(predict(variables, np.pad(np.stack(images), padding), labels[0].shape))
-            matrix.update(np.stack(labels), predictions[: len(labels)])
-            for record, prediction in zip(records, predictions, strict=False):
-                if each:
-                    each(record, prediction)
-        if jax.process_count() > 1:
-            # As halves: JAX would cut 64 bits to 32.
-            halves = multihost_utils.process_allgather(matrix.counts.view(np.int32))
-            matrix.counts = np.asarray(halves).view(np.int64).sum(0)
-        return matrix
+            return np.asarray(predict(variables, np.pad(images, padding), size))[: len(images)]
+
+        return score_labels(label, model.num_classes, source, batch_size, threads, each)
 
     return score
 

@@ -48,7 +48,7 @@ def _random_like(tree, seed):
     rng = np.random.default_rng(seed)
 
     def draw(path, leaf):
-        name = path[-1].key
+        name = path[-1].key.split("_")[0]
         if name == "kernel":
             return rng.normal(0, np.sqrt(3 / np.prod(leaf.shape[:-1])), leaf.shape).astype(np.float32)
         return rng.uniform(*((0.5, 1.5) if name in ("scale", "var") else (-0.5, 0.5)), leaf.shape).astype(np.float32)

@@ -28,7 +28,7 @@ REMEDY = f"download {IMAGE_ZIP} and {LABEL_ZIP} from www.cityscapes-dataset.com 
 _BUILDER = "cityscapes/semantic_segmentation"
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}  # our name, TFDS's
 _AGAIN = "download it again"
-_EXTRA = "install the extra of that name: pip install 'gun_jax[tfds]', or make install EXTRAS=test,tfds"
+_EXTRA = "install the extra of that name: pip install 'gun_jax[tfds]', or make install EXTRAS=test,export,tfds"
 
 
 def is_there(folder: pathlib.Path) -> bool:

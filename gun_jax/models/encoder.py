@@ -1,6 +1,7 @@
 """Multi-resolution encoders (section 3, Table 1): branches of one or several DRNs that see subsampled images."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,8 +106,9 @@ def branch_size(size: Sequence[int], factor: int, input_subsampling: int) -> tup
     return height, width
 
 
-def resize(x: jax.Array, size: Sequence[int]) -> jax.Array:
+@functools.partial(jax.jit, static_argnames="size")  # a call by this name in traces: gun_jax.export looks for it
+def resize(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     """Resizes (B, h, w, C) to `size` (height, width) bilinearly: half-pixel centres, antialiased when it shrinks."""
-    if x.shape[1:3] == tuple(size):
+    if x.shape[1:3] == size:
         return x
     return jax.image.resize(x, (x.shape[0], *size, x.shape[3]), "linear")

@@ -155,14 +155,14 @@ class GUN(nn.Module):
           InputError: a `ValueError`, for attributes, images or an output size that are not as above, or a branch that
         would have to enlarge the images.
         """
-        low, offsets, output_size = self._low_and_offsets(images, train, output_size)
+        low, offsets, output_size = self.low_and_offsets(images, train, output_size)
         if offsets is None:
             return resize(low, output_size)
         return self.gum.sample(low, offsets)
 
     def predict(self, images: jax.Array, output_size: tuple[int, int] | None = None) -> jax.Array:
         """Labels int32 (B, H', W') of images (B, H, W, 3): the argmax of the logits, computed more cheaply."""
-        low, offsets, output_size = self._low_and_offsets(images, False, output_size)
+        low, offsets, output_size = self.low_and_offsets(images, False, output_size)
         if offsets is None:
             return resize(low, output_size).argmax(-1).astype(jnp.int32)
         return self.gum.label(low, offsets)
@@ -174,16 +174,19 @@ class GUN(nn.Module):
           "labels" and "bilinear_labels", int32 (B, H', W'), from the same low-resolution logits, and "offsets",
           float32 (B, H', W', 2) in pixels of those logits (zero for `guidance=None`).
         """
-        low, offsets, output_size = self._low_and_offsets(images, False, output_size)
+        low, offsets, output_size = self.low_and_offsets(images, False, output_size)
         bilinear = resize(low, output_size).argmax(-1).astype(jnp.int32)
         if offsets is None:
             return {"labels": bilinear, "bilinear_labels": bilinear, "offsets": jnp.zeros((*bilinear.shape, 2))}
         return {"labels": self.gum.label(low, offsets), "bilinear_labels": bilinear, "offsets": offsets}
 
-    def _low_and_offsets(
-        self, images: jax.Array, train: bool, output_size: tuple[int, int] | None
+    def low_and_offsets(
+        self, images: jax.Array, train: bool = False, output_size: tuple[int, int] | None = None
     ) -> tuple[jax.Array, jax.Array | None, tuple[int, int]]:
-        """Low-resolution logits, float32 (B, h, w, num_classes), the offset table or None, and the output size."""
+        """What GUM is given: logits float32 (B, h, w, num_classes), the table of offsets or None, and the output size.
+
+        Arguments and errors are those of a call.
+        """
         if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
             raise InputError(f"GUN: images of shape {images.shape}; expected (B, H, W, 3)")
         if not jnp.issubdtype(images.dtype, jnp.floating):

@@ -1,0 +1,101 @@
+"""Running a deployed network: any of the forms that `export.py` writes, behind one function."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import jax
+import jax.export
+import numpy as np
+
+from gun_jax.errors import InputError
+from gun_jax.export.contract import Contract, read_contract
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """A deployed network, ready to run.
+
+    Attributes:
+      contract: what it takes and gives.
+      label: images uint8 (B, H, W, 3), RGB, to labels int32 (B, H', W').
+    """
+
+    contract: Contract
+    label: Callable[[np.ndarray], np.ndarray]
+
+    def label_at(self, images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """As `label`, of a network whose labels have this size (H', W').
+
+        Raises:
+          InputError: they have another.
+        """
+        labels = self.label(images)
+        if labels.shape[1:] != size:
+            given, expected = (f"{height}x{width}" for height, width in (labels.shape[1:], size))
+            raise InputError(
+                f"labels of {given} where {expected} (height x width) is expected; export with that --size"
+            )
+        return labels
+
+
+def load_exported(path: pathlib.Path) -> Exported:
+    """Loads what `export.py` wrote.
+
+    Args:
+      path: of the JSON file; the network lies beside it.
+
+    Raises:
+      InputError: a file is missing or is something else, or the packages that run it are.
+    """
+    contract = read_contract(path)
+    file = path.parent / contract.file
+    if not file.is_file():
+        raise InputError(f"{path} is the contract of {contract.file}, which is not there; export again")
+    load = {"stablehlo": _stablehlo, "onnx": _onnx, "openvino": _openvino, "openvino-int8": _openvino}[contract.format]
+    try:
+        label = load(file)
+    except ImportError as error:
+        raise InputError(f"{file} needs {error.name}; make install EXTRAS=test,export") from error
+    except Exception as error:  # whatever the readers raise
+        raise InputError(f"{file} is not a {contract.format} network: {error}") from error
+
+    def checked(images: np.ndarray) -> np.ndarray:
+        if contract.image_size and images.shape[1:3] != contract.image_size:
+            given, taken = (f"{height}x{width}" for height, width in (images.shape[1:3], contract.image_size))
+            raise InputError(
+                f"images of {given}, but {file} takes {taken} (height x width); export it with --size={given}"
+            )
+        return label(images)
+
+    return Exported(contract, checked)
+
+
+def _stablehlo(file: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
+    call = jax.jit(jax.export.deserialize(bytearray(file.read_bytes())).call)
+    return lambda images: np.asarray(call(images))
+
+
+def _onnx(file: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(file, providers=onnxruntime.get_available_providers())
+    return lambda images: session.run(["labels"], {"images": images})[0]
+
+
+def _openvino(file: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(file)
+    shape = model.input("images").partial_shape
+    shape[0] = 1  # OpenVINO is fastest when all sizes are known
+    model.reshape({"images": shape})
+    # float32 as it is, also on processors that would take bfloat16 of their own accord.
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    request = core.compile_model(model, "CPU", options).create_infer_request()
+
+    def label(images: np.ndarray) -> np.ndarray:
+        return np.concatenate([request.infer([image[None]])["labels"] for image in images])
+
+    return label

@@ -1,0 +1,137 @@
+"""Exporting a trained run: one file for the network, and one that says what it takes and gives."""
+
+import functools
+import importlib
+import pathlib
+from collections.abc import Callable
+
+import cv2
+import jax.numpy as jnp
+import numpy as np
+import rich.console
+
+import gun_jax
+from gun_jax.data.folders import FolderSource
+from gun_jax.data.sources import Source, load_source
+from gun_jax.errors import InputError, check_choice, check_count
+from gun_jax.export.contract import FORMATS, Contract, versions
+from gun_jax.files import write_whole
+from gun_jax.inference import Trained, load_checkpoint
+
+FOLDER = "export"  # in the workdir
+_LEAST_SIDE = 64  # pixels
+
+
+def export(
+    workdir: pathlib.Path,
+    format: str,
+    size: tuple[int, int] | None = None,
+    calibration: pathlib.Path | None = None,
+    pictures: int = 300,
+    step: int | None = None,
+) -> pathlib.Path:
+    """Writes `WORKDIR/export/FORMAT.*`: a trained network, and what it takes and gives.
+
+    Args:
+      workdir: of the run.
+      format: one of `FORMATS`.
+      size: (height, width) of images and labels, which all formats but StableHLO fix; by default that of the first
+        picture of `calibration`, or else of the run's data.
+      calibration: for "openvino-int8", a folder of pictures like those that the network will see; by default the
+        run's training pictures. Those of another size are resized.
+      pictures: how many of them to use at most, spread evenly.
+      step: of the checkpoint; by default the newest.
+
+    Returns:
+      The path of the contract.
+
+    Raises:
+      InputError: no such run, format or folder; a size is needed and cannot be found; the packages of the `export`
+        extra are missing.
+    """
+    check_choice("export", "format", format, FORMATS)
+    check_count("export", "pictures", pictures)
+    if calibration and format != "openvino-int8":
+        raise InputError(f"--calibration is of no use to --format={format}; leave it out, or take openvino-int8")
+    if size and format == "stablehlo":
+        raise InputError("--size is of no use to --format=stablehlo, which takes images of any size; leave it out")
+    if size and min(size) < _LEAST_SIDE:
+        raise InputError(f"--size is {size[0]}x{size[1]}; expected {_LEAST_SIDE} pixels or more on each side")
+    trained = load_checkpoint(workdir, step)
+    console = rich.console.Console(highlight=False, markup=False)
+    contract, file = (workdir / FOLDER / f"{format}{ending}" for ending in (".json", FORMATS[format]))
+    origin = {
+        "workdir": workdir.name,
+        "step": trained.step,
+        "model": trained.config.model.to_dict(),
+        "versions": versions("jax", "flax") | {"gun_jax": gun_jax.__version__},
+    }
+    shape = None  # any
+    if format == "stablehlo":
+        from gun_jax.export.stablehlo import PLATFORMS, stablehlo_network
+
+        write_whole(file, stablehlo_network(trained.model, trained.variables))
+        origin["platforms"] = list(PLATFORMS)
+    elif format == "openvino-int8":
+        source = _pictures(trained, calibration, trained.config.data.train_split)
+        shape = size or _picture_size(source)
+        chosen = np.unique(np.linspace(0, len(source) - 1, min(pictures, len(source))).round().astype(int)).tolist()
+        console.print(f"calibrating on {len(chosen)} pictures of {source}", soft_wrap=True)
+        _write(trained, format, shape, file, (chosen, functools.partial(_picture, source, shape)))
+        origin["calibration"] = {"pictures": str(source), "count": len(chosen)}
+    else:
+        shape = size or _picture_size(_pictures(trained, None, trained.config.data.eval_split))
+        _write(trained, format, shape, file)
+    Contract(format, file.name, shape, shape, trained.classes, origin).write(contract)
+    megabytes = sum(part.stat().st_size for part in {file, file.with_suffix(".bin")} if part.exists()) / 1e6
+    console.print(f"wrote {file} ({megabytes:.0f} MB) and {contract.name}, of step {trained.step}", soft_wrap=True)
+    return contract
+
+
+def _write(
+    trained: Trained,
+    format: str,
+    size: tuple[int, int],
+    file: pathlib.Path,
+    calibration: tuple[list[int], Callable[[int], np.ndarray]] | None = None,
+) -> None:
+    """Writes the forms that are made by way of ONNX; `calibration` is what `quantise` asks for."""
+    try:
+        from gun_jax.export.onnx_network import onnx_network
+
+        if format != "onnx":
+            from gun_jax.export import openvino_network
+        if calibration:
+            importlib.import_module("nncf")
+    except ImportError as error:
+        raise InputError(
+            f"--format={format} needs {error.name}, of the `export` extra: make install EXTRAS=test,export"
+        ) from error
+    network = onnx_network(trained.model.clone(dtype=jnp.float32), trained.variables, size, size)
+    if format == "onnx":
+        write_whole(file, network.SerializeToString())
+        return
+    converted = openvino_network.openvino_network(network)
+    if calibration:
+        converted = openvino_network.quantise(converted, *calibration)
+    openvino_network.write_network(converted, file)
+
+
+def _pictures(trained: Trained, folder: pathlib.Path | None, split: str) -> Source:
+    """The pictures of a folder, or else of a split of the run's data."""
+    if folder:
+        return FolderSource(folder, None, trained.classes)
+    return load_source(trained.config.data, split, labelled=False)
+
+
+def _picture_size(source: Source) -> tuple[int, int]:
+    height, width, _ = source[0]["image"].shape
+    return height, width
+
+
+def _picture(source: Source, size: tuple[int, int], index: int) -> np.ndarray:
+    """One picture as the network takes it, uint8 (1, H, W, 3)."""
+    image = source[index]["image"]
+    if image.shape[:2] != size:
+        image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+    return image[None]

@@ -1,0 +1,224 @@
+"""ONNX graphs of traced functions: a jaxpr's operations, one by one, on maps that are NCHW there.
+
+Only what the networks consist of is known here, and only where it depends on the input; all else is computed while
+converting. Maps, the arrays of four axes, are (B, H, W, C) in the jaxpr and (B, C, H, W) in the graph.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import onnx
+from jax.extend import core
+from onnx import TensorProto, helper, numpy_helper
+
+from gun_jax.models.encoder import resize
+
+OPSET = 18  # the first with antialiased Resize
+_IR_VERSION = 10  # that readers of this opset know
+_TO_NCHW = (0, 3, 1, 2)
+_AXIS = {0: 0, 1: 2, 2: 3, 3: 1}  # of a map, in the graph
+_TYPES = {
+    np.dtype(np.uint8): TensorProto.UINT8,
+    np.dtype(np.int32): TensorProto.INT32,
+    np.dtype(np.int64): TensorProto.INT64,
+    np.dtype(np.float32): TensorProto.FLOAT,
+}
+_BINARY = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "max": "Max", "min": "Min"}
+
+
+class Graph:
+    """An ONNX graph under construction. A tensor is named by a string; names of nodes say where in the network."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+        self._count = 0
+
+    def add(self, kind: str, inputs: Sequence[str], where: str = "", **attributes: Any) -> str:
+        """Adds a node of one result, and returns the result's name."""
+        self._count += 1
+        name = f"{where}/{kind}_{self._count}" if where else f"{kind}_{self._count}"
+        self._nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def name_output(self, tensor: str, name: str) -> None:
+        """Gives the last node's result the name of an output."""
+        assert list(self._nodes[-1].output) == [tensor]
+        self._nodes[-1].output[:] = [name]
+
+    def constant(self, value: np.ndarray) -> str:
+        """Adds a constant, and returns its name."""
+        name = f"constant_{len(self._constants) + 1}"
+        self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        return name
+
+    def finish(self, inputs: dict[str, tuple], outputs: dict[str, tuple]) -> onnx.ModelProto:
+        """The checked model. Inputs and outputs are (dtype, shape) by name; a string in a shape is any number.
+
+        Outputs are the tensors of these names.
+        """
+        taken, given = (
+            [helper.make_tensor_value_info(name, _TYPES[np.dtype(dtype)], shape) for name, (dtype, shape) in of.items()]
+            for of in (inputs, outputs)
+        )
+        graph = helper.make_graph(self._nodes, "gun_jax", taken, given, initializer=list(self._constants.values()))
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION, producer_name="gun_jax"
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def convert(
+    graph: Graph, function: Callable[..., Any], name: str, example: jax.ShapeDtypeStruct
+) -> list[tuple[str, tuple[int, ...]]]:
+    """Adds what a function does with a map to a graph.
+
+    Args:
+      graph: to add to.
+      function: of one map, (B, H, W, C); gives maps.
+      name: of the map in the graph, where it is (B, C, H, W).
+      example: the map's shape and dtype.
+
+    Returns:
+      The results: names in the graph, where they are (B, C, H, W), and shapes as the function gives them, (B, H, W, C).
+
+    Raises:
+      NotImplementedError: the function does something for which there is no rule here.
+    """
+    closed = jax.make_jaxpr(function)(example)
+    results = _Interpreter(graph).run(closed.jaxpr, closed.consts, [name], "")
+    return list(zip(results, (shape.shape for shape in closed.out_avals), strict=True))
+
+
+class _Interpreter:
+    """Evaluates a jaxpr: constants (NumPy arrays) at once, what depends on the input (names) into the graph."""
+
+    def __init__(self, graph: Graph):
+        self._graph = graph
+
+    def run(self, jaxpr: core.Jaxpr, constants: Sequence, arguments: Sequence, outer: str) -> list:
+        values: dict[core.Var, Any] = dict(zip(jaxpr.constvars, map(np.asarray, constants), strict=True))
+        values |= dict(zip(jaxpr.invars, arguments, strict=True))
+
+        def read(atom):
+            return np.asarray(atom.val) if isinstance(atom, core.Literal) else values[atom]
+
+        for equation in jaxpr.eqns:
+            where = "/".join(part for part in (outer, str(equation.source_info.name_stack)) if part)
+            results = self._equation(equation, [read(atom) for atom in equation.invars], where)
+            values |= dict(zip(equation.outvars, results, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def _equation(self, equation: Any, inputs: list, where: str) -> list:
+        kind = equation.primitive.name
+        params = equation.params
+        if kind == "platform_index":  # the plain form, which is the last one
+            return [np.int32(len(params["platforms"]) - 1)]
+        if kind == "cond" and not isinstance(inputs[0], str):
+            branch = params["branches"][int(inputs[0])]
+            return self.run(branch.jaxpr, branch.consts, inputs[1:], where)
+        if kind == "jit" and params["name"] == "resize" and isinstance(inputs[0], str):
+            source, target = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
+            return [self._resize(inputs[0], source, target, where)]
+        inner = params.get("jaxpr") or params.get("call_jaxpr")
+        if inner is not None:
+            return self.run(inner.jaxpr, inner.consts, inputs, where)
+        if kind == "broadcast_in_dim" and not isinstance(inputs[0], str):
+            return [_spread(inputs[0], len(params["shape"]), params["broadcast_dimensions"])]
+        if not any(isinstance(value, str) for value in inputs):
+            results = equation.primitive.bind(*inputs, **params)
+            return [np.asarray(one) for one in (results if equation.primitive.multiple_results else [results])]
+        rule = getattr(self, f"_{kind}", None)
+        if kind in _BINARY:
+            rule = functools.partial(self._binary, _BINARY[kind])
+        if rule is None:
+            raise NotImplementedError(f"no rule to write {kind} as ONNX, at {where or 'the top'}")
+        return [rule(inputs, params, where, equation)]
+
+    def _name(self, value: Any) -> str:
+        """The name of an operand; constants become those of the graph."""
+        if isinstance(value, str):
+            return value
+        return self._graph.constant(value.transpose(_TO_NCHW) if value.ndim == 4 else value)
+
+    def _binary(self, kind: str, inputs: list, params: dict, where: str, _: Any) -> str:
+        if kind == "Mul" and any(not isinstance(value, str) and (value == 1).all() for value in inputs):
+            return next(value for value in inputs if isinstance(value, str))
+        if kind == "Max" and any(not isinstance(value, str) and (value == 0).all() for value in inputs):
+            return self._graph.add("Relu", [next(value for value in inputs if isinstance(value, str))], where)
+        return self._graph.add(kind, [self._name(value) for value in inputs], where)
+
+    def _conv_general_dilated(self, inputs: list, params: dict, where: str, equation: Any) -> str:
+        x, kernel = inputs
+        form = params["dimension_numbers"]
+        plain = params["feature_group_count"] == params["batch_group_count"] == 1 == max(params["lhs_dilation"])
+        if (form.lhs_spec, form.rhs_spec, form.out_spec) != (_TO_NCHW, (3, 2, 0, 1), _TO_NCHW) or not plain:
+            raise NotImplementedError(f"no rule to write this convolution as ONNX: {equation}")
+        (top, bottom), (left, right) = params["padding"]
+        return self._graph.add(
+            "Conv",
+            [x, self._graph.constant(kernel.transpose(3, 2, 0, 1))],
+            where,
+            kernel_shape=kernel.shape[:2],
+            strides=params["window_strides"],
+            dilations=params["rhs_dilation"],
+            pads=[top, left, bottom, right],
+        )
+
+    def _resize(self, x: str, source: tuple[int, ...], target: tuple[int, ...], where: str) -> str:
+        """`gun_jax.models.encoder.resize`. ONNX's Resize only where it enlarges: not every reader antialiases."""
+        if target[1] >= source[1] and target[2] >= source[2]:
+            sizes = self._graph.constant(np.asarray(target[1:3], np.int64))
+            return self._graph.add("Resize", [x, "", "", sizes], where, mode="linear", axes=[2, 3])
+        rows, columns = (_resizing(source[axis], target[axis]) for axis in (1, 2))
+        if source[1:3] == (2 * target[1], 2 * target[2]):
+            return self._halve(x, source[3], rows, columns, where)
+        across = self._graph.add("MatMul", [x, self._graph.constant(columns.T)], where)
+        return self._graph.add("MatMul", [self._graph.constant(rows), across], where)
+
+    def _halve(self, x: str, channels: int, rows: np.ndarray, columns: np.ndarray, where: str) -> str:
+        """Resizes by matrices (h, 2 h) and (w, 2 w): a convolution, whose sums at the edge are then corrected."""
+        weights = np.asarray([1, 3, 3, 1], np.float32) / 8
+        kernel = np.tile(weights[:, None] * weights, (channels, 1, 1, 1))
+        sums = self._graph.add(
+            "Conv", [x, self._graph.constant(kernel)], where, group=channels, strides=[2, 2], pads=[1, 1, 1, 1]
+        )
+        # An inner weight is 3/8 in the convolution; what it is in the matrix tells how the sum was normalised.
+        down, across = (
+            matrix[np.arange(len(matrix)), 2 * np.arange(len(matrix))] / weights[1] for matrix in (rows, columns)
+        )
+        scale = (down[:, None] * across).astype(np.float32)
+        return self._graph.add("Mul", [sums, self._graph.constant(scale)], where)
+
+    def _convert_element_type(self, inputs: list, params: dict, where: str, equation: Any) -> str:
+        if equation.invars[0].aval.dtype == params["new_dtype"]:
+            return inputs[0]
+        return self._graph.add("Cast", inputs, where, to=_TYPES[np.dtype(params["new_dtype"])])
+
+    def _concatenate(self, inputs: list, params: dict, where: str, _: Any) -> str:
+        return self._graph.add(
+            "Concat", [self._name(value) for value in inputs], where, axis=_AXIS[params["dimension"]]
+        )
+
+    def _broadcast_in_dim(self, inputs: list, params: dict, where: str, equation: Any) -> str:
+        if equation.invars[0].aval.shape != params["shape"]:
+            raise NotImplementedError(f"no rule to write this broadcast as ONNX: {equation}")
+        return inputs[0]
+
+
+def _resizing(source: int, target: int) -> np.ndarray:
+    """The matrix (target, source), float32, that resizes one axis."""
+    identity = np.eye(source, dtype=np.float32)[None, ..., None]
+    return np.asarray(resize(identity, (target, source)))[0, ..., 0]
+
+
+def _spread(value: np.ndarray, axes: int, to: Sequence[int]) -> np.ndarray:
+    """Lays the axes of a constant at those of a result with more; the others stay 1, and ONNX broadcasts."""
+    shape = [1] * axes
+    for axis, length in zip(to, value.shape, strict=True):
+        shape[axis] = length
+    return value.reshape(shape)

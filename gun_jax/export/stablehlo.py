@@ -1,0 +1,31 @@
+"""The network as StableHLO, for any program that has JAX: it does not need this package."""
+
+from typing import Any
+
+import jax
+import jax.export
+import jax.numpy as jnp
+
+from gun_jax.data.pictures import normalise
+from gun_jax.models import GUN
+from gun_jax.models.folding import fold_batch_norm
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+_LEAST_SIDE = 16  # pixels; smaller images would have to be a case of their own at every level
+
+
+def stablehlo_network(model: GUN, variables: dict[str, Any]) -> bytes:
+    """A serialised `jax.export.Exported`: uint8 (B, H, W, 3) RGB images to labels int32 (B, H, W), of any B, H, W.
+
+    `jax.export.deserialize(content).call(images)` labels images, on CPU, CUDA and TPU, as `predict` does. Sides are 16
+    pixels or more. The parameters are inside.
+    """
+    folded = fold_batch_norm(variables)
+
+    def label(images: jax.Array):
+        return model.apply(folded, normalise(images), output_size=images.shape[1:3], method="predict")
+
+    constraints = [f"height >= {_LEAST_SIDE}", f"width >= {_LEAST_SIDE}"]
+    shape = jax.export.symbolic_shape("batch, height, width, 3", constraints=constraints)
+    exported = jax.export.export(jax.jit(label), platforms=PLATFORMS)(jax.ShapeDtypeStruct(shape, jnp.uint8))
+    return bytes(exported.serialize())
