@@ -1,7 +1,7 @@
 """Augmentations (section 5.4): random transformations of a record, each drawn from its record's own generator.
 
-They take and give `{"image": uint8 (H, W, 3), "label": uint8 (H, W), "id": str}`. Pictures are mixed bilinearly when
-they grow and averaged when they shrink, labels are taken from the nearest pixel.
+They take and give `{"image": uint8 (H, W, 3), "label": uint8 (H, W), "id": str}`. Pictures are mixed bilinearly, and
+averaged when they shrink to less than a half; labels are taken from the nearest pixel.
 """
 
 import dataclasses
@@ -32,7 +32,8 @@ class RandomScale(grain.transforms.RandomMap):
         factor = np.exp(rng.uniform(np.log(self.smallest), np.log(self.largest)))
         height, width = record["label"].shape
         size = max(1, round(width * factor)), max(1, round(height * factor))
-        smooth = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+        # Down to a half, where it is their mean, mixing two pixels leaves none out, and takes an eighth of the time.
+        smooth = cv2.INTER_AREA if factor < 0.5 else cv2.INTER_LINEAR
         image = cv2.resize(record["image"], size, interpolation=smooth)
         label = cv2.resize(record["label"], size, interpolation=cv2.INTER_NEAREST_EXACT)
         return record | {"image": image, "label": label, "original_size": (height, width)}
@@ -60,11 +61,12 @@ class RandomCrop(grain.transforms.RandomMap):
         window_height, window_width = self.size or record.get("original_size", (height, width))
         target_y, source_y, rows = _place(height, window_height, rng)
         target_x, source_x, columns = _place(width, window_width, rng)
-        image = np.full((window_height, window_width, 3), MEAN_COLOR, np.uint8)
-        label = np.full((window_height, window_width), IGNORE, np.uint8)
-        target = np.s_[target_y : target_y + rows, target_x : target_x + columns]
         source = np.s_[source_y : source_y + rows, source_x : source_x + columns]
-        image[target], label[target] = record["image"][source], record["label"][source]
+        image, label = (np.ascontiguousarray(record[key][source]) for key in ("image", "label"))
+        if label.shape != (window_height, window_width):
+            frame = (target_y, window_height - target_y - rows, target_x, window_width - target_x - columns)
+            image = cv2.copyMakeBorder(image, *frame, cv2.BORDER_CONSTANT, value=MEAN_COLOR)
+            label = cv2.copyMakeBorder(label, *frame, cv2.BORDER_CONSTANT, value=IGNORE)
         return record | {"image": image, "label": label}
 
 
@@ -75,7 +77,7 @@ class RandomFlip(grain.transforms.RandomMap):
     def random_map(self, record: dict, rng: np.random.Generator) -> dict:
         if rng.random() < 0.5:
             return record
-        return record | {key: np.ascontiguousarray(record[key][:, ::-1]) for key in ("image", "label")}
+        return record | {key: cv2.flip(record[key], 1) for key in ("image", "label")}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import pathlib
 
+import cv2
 import numpy as np
 
 from gun_jax.errors import InputError
@@ -63,15 +64,15 @@ class ClassMap:
           InputError: a number is none of the map's.
         """
         table = self.lookup()
-        train_ids = table[values]
-        if train_ids.min() < 0:
-            strange = int(values[train_ids < 0][0])
+        unknown = cv2.LUT(values, (table < 0).astype(np.uint8))
+        if unknown.any():
+            strange = int(values[unknown > 0][0])
             row, column = np.argwhere(values == strange)[0]
             raise InputError(
                 f"{where} holds {strange} at row {row}, column {column}, which is not a value of the class map; "
                 f"expected one of {_ranges(np.flatnonzero(table >= 0))}"
             )
-        return train_ids.astype(np.uint8)
+        return cv2.LUT(values, table.astype(np.uint8))
 
 
 _CITYSCAPES = (

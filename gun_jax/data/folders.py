@@ -63,6 +63,11 @@ class FolderSource:
     def __len__(self) -> int:
         return len(self._pairs)
 
+    def paths(self, index: int) -> list[pathlib.Path]:
+        """The picture file of pair `index`, and its label file."""
+        _, image_file, label_file = self._pairs[operator.index(index)]
+        return [self.images / image_file] + ([self.labels / label_file] if self.labels else [])
+
     def __getitem__(self, index: int) -> dict:
         """Reads pair `index`.
 

@@ -20,6 +20,7 @@ MEAN_COLOR = tuple(round(255 * channel) for channel in MEAN)
 
 _LABEL_MODES = ("L", "P", "1")  # Pillow's names for grey, palette, black and white: one number a pixel
 _INSTANCE_MODES = ("L", "I", "I;16", "I;16B")
+_PNG, _PNG_KIND, _GREY_OF_8_BITS, _PNG_END = b"\x89PNG\r\n\x1a\n", slice(24, 26), b"\x08\x00", b"IEND\xaeB`\x82"
 _SPREAD = {"L;2": 85, "L;4": 17}  # by Pillow's name of how the file stores them
 
 
@@ -64,11 +65,28 @@ def read_label(path: str | os.PathLike) -> np.ndarray:
     Raises:
       InputError: no such file, not a picture, or more than one number a pixel, or numbers of 16 bits.
     """
+    plain = _plain_grey(path)
+    if plain is not None:
+        return plain
     with _opened(path, _LABEL_MODES, "one byte a pixel, the class's number (grey or palette PNG)") as picture:
         # Pillow spreads the numbers of grey pictures of 2 and 4 bits over 0 to 255.
         stored = getattr(picture, "tile", None)
         spread = _SPREAD.get(str(stored[0][3]), 1) if stored else 1
         return np.asarray(picture).astype(np.uint8) // spread
+
+
+def _plain_grey(path: str | os.PathLike) -> np.ndarray | None:
+    """A grey PNG of 8 bits, as most labels are, in half of Pillow's time; None for anything else and damaged ones."""
+    try:
+        content = pathlib.Path(path).read_bytes()
+    except OSError:
+        return None
+    # Of a file that is cut off OpenCV gives what there is; Pillow says that it is.
+    if not content.startswith(_PNG) or content[_PNG_KIND] != _GREY_OF_8_BITS or not content.endswith(_PNG_END):
+        return None
+    with contextlib.suppress(cv2.error):  # a header that promises more pixels than OpenCV takes
+        return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    return None
 
 
 def read_instances(path: str | os.PathLike) -> np.ndarray:

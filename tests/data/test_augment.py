@@ -118,13 +118,13 @@ def test_a_label_is_that_of_the_pixel_whose_centre_is_nearest(factor):
         assert label[i, j] in {source["label"][row, column] for row in rows for column in columns}
 
 
-@pytest.mark.parametrize("factor", [0.25, 0.5, 0.75])
-def test_a_shrunk_picture_is_the_mean_of_what_each_pixel_covers(factor):
-    image = np.random.default_rng(3).integers(0, 256, (12, 16, 3)).astype(np.uint8)
+@pytest.mark.parametrize("factor", [0.25, 0.375, 0.5])
+def test_a_picture_shrunk_to_a_half_or_less_is_the_mean_of_what_each_pixel_covers(factor):
+    image = np.random.default_rng(3).integers(0, 256, (16, 24, 3)).astype(np.uint8)
     source = {"image": image, "label": image[..., 0], "id": "x"}
     ours = RandomScale(factor, factor).random_map(source, np.random.default_rng(0))["image"]
     expected = image.astype(float)
-    for axis, length in ((0, 12), (1, 16)):
+    for axis, length in ((0, 16), (1, 24)):
         edges = np.arange(round(length * factor) + 1) / factor
         pixels = np.arange(length)
         shared = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
@@ -132,13 +132,14 @@ def test_a_shrunk_picture_is_the_mean_of_what_each_pixel_covers(factor):
     assert np.abs(ours - expected).max() <= 0.5 + 1e-3
 
 
-def test_a_grown_picture_is_mixed_linearly_between_pixel_centres():
-    image = np.random.default_rng(4).integers(0, 256, (5, 6, 3)).astype(np.uint8)
+@pytest.mark.parametrize("factor", [0.5, 0.75, 1.25, 2.0])
+def test_from_a_half_on_a_picture_is_mixed_linearly_between_pixel_centres(factor):
+    image = np.random.default_rng(4).integers(0, 256, (8, 12, 3)).astype(np.uint8)
     source = {"image": image, "label": image[..., 0], "id": "x"}
-    ours = RandomScale(2.0, 2.0).random_map(source, np.random.default_rng(0))["image"]
+    ours = RandomScale(factor, factor).random_map(source, np.random.default_rng(0))["image"]
     expected = image.astype(float)
-    for axis, length in ((0, 5), (1, 6)):
-        positions = np.clip((np.arange(2 * length) + 0.5) / 2 - 0.5, 0, length - 1)
+    for axis, length in ((0, 8), (1, 12)):
+        positions = np.clip((np.arange(round(factor * length)) + 0.5) / factor - 0.5, 0, length - 1)
         weights = np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(length)))
         expected = np.moveaxis(np.tensordot(weights, expected, (1, axis)), 0, axis)
     assert np.abs(ours - expected).max() <= 1  # OpenCV mixes in whole numbers of 11 bits
