@@ -17,16 +17,18 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 
 
 def keep_memory() -> None:
-    """Keeps freed memory in the process, on Linux with glibc; does nothing elsewhere. Call it before anything runs.
+    """Sets up how the process gets its memory on CPUs. Call it before anything runs.
 
     XLA's CPU client asks for its buffers anew in every step. glibc gives large ones back to the system as soon as they
-    are free, and the system has to clear every page again.
+    are free, and the system has to clear every page again: on Linux with glibc they are kept in the process. And a step
+    starts when the one before has ended: else XLA asks for the memory of both.
     """
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     if platform.libc_ver()[0] != "glibc":
         return
     mallopt = ctypes.CDLL(None).mallopt
     mallopt(_M_MMAP_MAX, 0)  # large buffers from the heap as well
-    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(_M_TRIM_THRESHOLD, -1)  # never
     mallopt(_M_TOP_PAD, 2**26)  # the heap grows by 64 MiB at a time
     mallopt(_M_ARENA_MAX, 1)  # the one heap that can hold large buffers, for all threads
 

@@ -11,11 +11,12 @@ arrays below.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.xla_metadata import set_xla_metadata
 
 TILE = 4  # output pixels along a side
 KERNEL = 3
@@ -50,7 +51,24 @@ _OUTPUT, _KERNEL, _DATA = toom_cook(POINTS)
 _BOTH_SIDES = np.kron(_KERNEL, _KERNEL).astype(np.float32)  # (36, 9): of rows and of columns
 
 
-def convolve(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
+def _as_a_call(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """Compiles a function of arrays and a dilation as a program of its own, which larger ones call.
+
+    Inlined, the transformed kernels of all convolutions, 4 times their size, would be computed at the start, where they
+    wait for nothing, and lie in memory together. And what is called with the same shapes is traced once.
+    """
+    call = jax.jit(function, static_argnames="dilation")
+
+    @functools.wraps(function)
+    def not_inlined(*arrays: jax.Array, dilation: int) -> jax.Array:
+        with set_xla_metadata(inlineable="false"):
+            return call(*arrays, dilation=dilation)
+
+    return not_inlined
+
+
+@_as_a_call
+def convolve(x: jax.Array, kernel: jax.Array, *, dilation: int) -> jax.Array:
     """Convolves (B, H, W, Cin) with a kernel (3, 3, Cin, Cout), padded by `dilation` zeros all around: (B, H, W, Cout).
 
     Equal to `jax.lax.conv_general_dilated` up to rounding: about 1e-5 of the size of the results in float32.
@@ -58,7 +76,8 @@ def convolve(x: jax.Array, kernel: jax.Array, dilation: int) -> jax.Array:
     return _convolve(x, _kernel_tile(kernel), 1, dilation)
 
 
-def input_gradient(kernel: jax.Array, gradient: jax.Array, dilation: int) -> jax.Array:
+@_as_a_call
+def input_gradient(kernel: jax.Array, gradient: jax.Array, *, dilation: int) -> jax.Array:
     """The gradient (B, H, W, Cin) of what was convolved: `gradient` (B, H, W, Cout) with the kernel turned around."""
     return _convolve(gradient, _kernel_tile(kernel[::-1, ::-1]), 2, dilation)
 
@@ -80,7 +99,8 @@ def _convolve(x: jax.Array, kernel_tile: jax.Array, contracted: int, dilation: i
     return y[:, :height, :width]
 
 
-def kernel_gradient(x: jax.Array, gradient: jax.Array, dilation: int) -> jax.Array:
+@_as_a_call
+def kernel_gradient(x: jax.Array, gradient: jax.Array, *, dilation: int) -> jax.Array:
     """The gradient (3, 3, Cin, Cout) of the kernel: `convolve`'s steps transposed.
 
     Args:
