@@ -11,6 +11,9 @@ import numpy as np
 from gun_jax.errors import InputError
 from gun_jax.export.contract import Contract, read_contract
 
+# float32 as it is, also on processors where OpenVINO would take bfloat16 of its own accord.
+OPENVINO_OPTIONS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
@@ -91,9 +94,7 @@ def _openvino(file: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
     shape = model.input("images").partial_shape
     shape[0] = 1  # OpenVINO is fastest when all sizes are known
     model.reshape({"images": shape})
-    # float32 as it is, also on processors that would take bfloat16 of their own accord.
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    request = core.compile_model(model, "CPU", options).create_infer_request()
+    request = core.compile_model(model, "CPU", OPENVINO_OPTIONS).create_infer_request()
 
     def label(images: np.ndarray) -> np.ndarray:
         return np.concatenate([request.infer([image[None]])["labels"] for image in images])

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import onnx
 from jax.extend import core
 from onnx import TensorProto, helper, numpy_helper
 
-from gun_jax.models.encoder import resize
+from gun_jax.models.encoder import RESIZE_CALL, resize
 
 OPSET = 18  # the first with antialiased Resize
 _IR_VERSION = 10  # that readers of this opset know
@@ -121,7 +122,7 @@ class _Interpreter:
         if kind == "cond" and not isinstance(inputs[0], str):
             branch = params["branches"][int(inputs[0])]
             return self.run(branch.jaxpr, branch.consts, inputs[1:], where)
-        if kind == "jit" and params["name"] == "resize" and isinstance(inputs[0], str):
+        if kind == "jit" and params["name"] == RESIZE_CALL and isinstance(inputs[0], str):
             source, target = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
             return [self._resize(inputs[0], source, target, where)]
         inner = params.get("jaxpr") or params.get("call_jaxpr")
@@ -212,7 +213,7 @@ class _Interpreter:
 
 def _resizing(source: int, target: int) -> np.ndarray:
     """The matrix (target, source), float32, that resizes one axis."""
-    identity = np.eye(source, dtype=np.float32)[None, ..., None]
+    identity = jnp.eye(source)[None, ..., None]
     return np.asarray(resize(identity, (target, source)))[0, ..., 0]
 
 

@@ -5,7 +5,7 @@ On CPUs `convolve` and its gradients take, by the shapes alone, another form whe
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -28,9 +28,13 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilatio
     Differentiable in reverse mode only.
     """
     plain = functools.partial(plain_convolve, stride=stride, padding=padding, dilation=dilation)
-    if not _suits_winograd(x, kernel, stride, padding, dilation):
+    fast: Callable[[jax.Array, jax.Array], jax.Array]
+    if _suits_winograd(x, kernel, stride, padding, dilation):
+        fast = functools.partial(winograd.convolve, dilation=dilation)
+    elif kernel.shape[0] == stride == 1 and padding == 0:
+        fast = pointwise
+    else:
         return plain(x, kernel)
-    fast = functools.partial(winograd.convolve, dilation=dilation)
     return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)
 
 
@@ -40,6 +44,11 @@ def plain_convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, d
         x, kernel, (stride, stride), [(padding, padding)] * 2, rhs_dilation=(dilation, dilation),
         dimension_numbers=_NHWC,
     )  # fmt: skip
+
+
+def pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution with a kernel (1, 1, Cin, Cout) and stride 1 as the matrix product that it is."""
+    return jnp.matmul(x, kernel[0, 0])
 
 
 def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> bool:
@@ -65,13 +74,15 @@ def _backward(stride, padding, dilation, saved, gradient):
         return jax.vjp(convolution, x, kernel)[1](gradient)
 
     def by_winograd(x, kernel, gradient):
-        of_x = winograd.input_gradient(kernel, gradient, dilation)
-        return of_x, winograd.kernel_gradient(x, gradient, dilation)
+        of_x = winograd.input_gradient(kernel, gradient, dilation=dilation)
+        return of_x, winograd.kernel_gradient(x, gradient, dilation=dilation)
 
     def by_taps(x, kernel, gradient):
         of_x, of_kernel = plain(x, kernel, gradient)  # what is not used is not computed
         wide = x.shape[-1] >= _LEAST_CHANNELS_BY_TAPS
-        if stride > 1 and size > 1 and not wide:
+        if size == stride == 1 and padding == 0:
+            of_x = jnp.matmul(gradient, kernel[0, 0].T)
+        elif stride > 1 and size > 1 and not wide:
             of_x = input_gradient_by_taps(kernel, gradient, x.shape, stride, padding, dilation)
         if size == 1 or wide:
             of_kernel = kernel_gradient_by_taps(x, gradient, size, stride, padding, dilation)

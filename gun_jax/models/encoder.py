@@ -106,9 +106,14 @@ def branch_size(size: Sequence[int], factor: int, input_subsampling: int) -> tup
     return height, width
 
 
-@functools.partial(jax.jit, static_argnames="size")  # a call by this name in traces: gun_jax.export looks for it
-def resize(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+def resize(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """Resizes (B, h, w, C) to `size` (height, width) bilinearly: half-pixel centres, antialiased when it shrinks."""
-    if x.shape[1:3] == size:
-        return x
+    return x if x.shape[1:3] == size else bilinear_resize(x, size)
+
+
+RESIZE_CALL = "bilinear_resize"  # its name in traces, by which gun_jax.export knows it
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def bilinear_resize(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     return jax.image.resize(x, (x.shape[0], *size, x.shape[3]), "linear")
