@@ -38,6 +38,7 @@ def run(main: Callable[[], None]) -> None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # else Orbax tells its life in hundreds of lines
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged picture is told in one line, ours
+        cv2.setNumThreads(1)  # several pictures at a time are read by threads, or processes, of our own
         try:
             if arguments[1:]:
                 raise InputError(f"{arguments[1]!r} is not expected; flags start with --, as --workdir=DIR")

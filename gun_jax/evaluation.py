@@ -14,7 +14,6 @@ import rich.progress
 import rich.table
 from ml_collections import ConfigDict
 
-from gun_jax.boundaries import compare_boundaries
 from gun_jax.configuration import SAVED_NAME
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.pictures import normalise
@@ -27,8 +26,6 @@ from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
 from gun_jax.scoring import make_scorer, score_labels
 from gun_jax.submission import check_folder, write_submission
 from gun_jax.training.checkpoints import saved_steps
-from gun_jax.training.reporting import METRICS_NAME, read_rows
-from gun_jax.visualisation import curve_figure, panel, write_png
 
 RUNS = pathlib.Path("runs")
 FOLDER = "evaluation"  # in the workdir
@@ -113,6 +110,8 @@ def evaluate(
     write_whole(folder / name, json.dumps(report, indent=2) + "\n")
     console.print(f"wrote {folder / name}", soft_wrap=True)
     if trimap:
+        from gun_jax.boundaries import compare_boundaries  # here and below: Matplotlib and TensorBoard load slowly
+
         with _progress(console) as progress:
             bar = progress.add_task("boundaries", total=len(source))
             networks = [(workdir, trained), *others]
@@ -122,6 +121,9 @@ def evaluate(
     if drawn:
         _draw_panels(trained, source, drawn, folder / split, console)
         console.print(f"drew {drawn} panels in {folder / split}/", soft_wrap=True)
+        from gun_jax.training.reporting import METRICS_NAME, read_rows
+        from gun_jax.visualisation import curve_figure
+
         rows = read_rows(workdir / METRICS_NAME)
         if rows:
             curve_figure(rows, folder / "curves.png")
@@ -192,6 +194,8 @@ def _open(config: ConfigDict, split: str, data_dir: str, partial: bool, labelled
 def _draw_panels(
     trained: Trained, source: Source, count: int, folder: pathlib.Path, console: rich.console.Console
 ) -> None:
+    from gun_jax.visualisation import panel, write_png
+
     @functools.partial(jax.jit, static_argnums=2)
     def explain(variables, image: jax.Array, size: tuple[int, int]):
         return trained.model.apply(variables, normalise(image[None]), output_size=size, method="explain")

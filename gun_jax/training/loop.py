@@ -5,7 +5,8 @@ import functools
 import math
 import pathlib
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -91,7 +92,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
         with _reporter(workdir, total_steps, start, config.batch_size) as reporter:
             reporter.say(_beginning(workdir, state, start, total_steps, len(source), mesh))
             losses = []
-            for step, batch in _numbered_batches(source, config, start, total_steps, mesh):
+            for step, batch in _numbered_batches(source, config, start, total_steps, mesh, reporter.waited):
                 state, loss = take_step(state, batch)
                 losses.append(loss)
                 if step == start + 1:
@@ -161,16 +162,22 @@ def _reporter(workdir: pathlib.Path, total: int, start: int, images: int) -> Rep
 
 
 def _numbered_batches(
-    source: Source, config: ConfigDict, start: int, total: int, mesh: Mesh
+    source: Source, config: ConfigDict, start: int, total: int, mesh: Mesh, waited: Callable[[float], None]
 ) -> Iterator[tuple[int, dict]]:
-    """(number of the step, batch on the devices) from where the run stands to its end."""
+    """(number of the step, batch on the devices) from where the run stands to its end.
+
+    `waited` is told the seconds that each batch was waited for.
+    """
     if start >= total:
         return
     process = jax.process_index(), jax.process_count()
     batches = training_batches(source, config.data, config.batch_size, config.seed, start, process)
     with contextlib.closing(batches):
-        for step, batch in zip(range(start + 1, total + 1), batches, strict=False):
-            yield step, jax.make_array_from_process_local_data(split(mesh), batch)
+        for step in range(start + 1, total + 1):
+            begin = time.monotonic()
+            batch = jax.make_array_from_process_local_data(split(mesh), next(batches))
+            waited(time.monotonic() - begin)
+            yield step, batch
 
 
 def _finite_mean(losses: list[jax.Array], step: int) -> float:

@@ -6,6 +6,7 @@ import pathlib
 import time
 from collections.abc import Sequence
 
+import psutil
 import rich.console
 import rich.progress
 from tensorboardX import SummaryWriter
@@ -46,6 +47,7 @@ class Reporter:
         )
         self._bar = self._progress.add_task("training", total=total, completed=start, news="compiling ...")
         self._last = (start, time.monotonic())
+        self._waited = 0.0  # seconds, since then
 
     def __enter__(self) -> "Reporter":
         self._progress.start()
@@ -62,8 +64,13 @@ class Reporter:
     def first_step(self, step: int) -> None:
         """Tells that the first step is done; the time that it took, compiling, does not count in images/s."""
         now = time.monotonic()
-        self.say(f"first step after {now - self._last[1]:.1f} s")
-        self._last = (step, now)
+        since_start = time.time() - psutil.Process().create_time()
+        self.say(f"first step after {now - self._last[1]:.1f} s, {since_start:.1f} s after the start of the program")
+        self._last, self._waited = (step, now), 0.0
+
+    def waited(self, seconds: float) -> None:
+        """Counts time in which the loop waited for the next batch."""
+        self._waited += seconds
 
     def training(self, step: int, epoch: float, loss: float, rate: float) -> None:
         """Reports the mean loss since the last report, and the learning rate."""
@@ -71,14 +78,15 @@ class Reporter:
         done, since = self._last
         # A report right after the first step has no step to take the time of.
         speed = (step - done) * self._images / (now - since) if step > done else None
-        self._last = (step, now)
+        waiting = self._waited / (now - since) if step > done else None
+        self._last, self._waited = (step, now), 0.0
         news = f"epoch {epoch:.1f}  loss {loss:.3f}  rate {rate:.2g}" + (f"  {speed:.1f} images/s" if speed else "")
         self._progress.update(self._bar, completed=step, news=news)
         if not self._console.is_terminal:
             seconds = round((self._total - step) * self._images / speed) if speed else 0
             left = f"  {datetime.timedelta(seconds=seconds)} left" if speed else ""
             self.say(f"step {step}/{self._total}  {news}{left}")
-        self._write(step, epoch, {"loss": loss, "learning_rate": rate, "images_per_second": speed})
+        self._write(step, epoch, {"loss": loss, "learning_rate": rate, "images_per_second": speed, "waiting": waiting})
 
     def evaluation(self, step: int, epoch: float, split: str, matrix: ConfusionMatrix, names: Sequence[str]) -> None:
         """Reports the scores of an evaluation; the time that it took does not count in images/s."""
@@ -87,7 +95,7 @@ class Reporter:
         self.say(f"step {step}/{self._total}  epoch {epoch:.1f}  {split}: mIoU {miou:.2%}, accuracy {accuracy:.2%}")
         classes = {f"{split}/iou/{name}": value for name, value in scores["iou"].items()}
         self._write(step, epoch, {f"{split}/miou": scores["miou"], f"{split}/accuracy": scores["accuracy"]} | classes)
-        self._last = (step, time.monotonic())
+        self._last, self._waited = (step, time.monotonic()), 0.0
 
     def _write(self, step: int, epoch: float, values: dict) -> None:
         row = {"step": step, "epoch": round(epoch, 4)} | values
@@ -107,7 +115,7 @@ class SilentReporter:
     def __exit__(self, *_) -> None:
         pass
 
-    say = first_step = training = evaluation = lambda self, *args: None
+    say = first_step = waited = training = evaluation = lambda self, *args: None
 
 
 def read_rows(path: pathlib.Path) -> list[dict]:

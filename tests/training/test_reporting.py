@@ -1,10 +1,13 @@
 """What a run tells: rows of strict JSON, the screen's lines against arithmetic, TensorBoard's curves."""
 
 import itertools
+import re
 import struct
+import time
 import types
 
 import numpy as np
+import psutil
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
@@ -17,7 +20,7 @@ from gun_jax.training.reporting import Reporter, SilentReporter, read_rows
 def clock(monkeypatch):
     """A clock that is moved by hand: `clock.now`."""
     clock = types.SimpleNamespace(now=100.0)
-    monkeypatch.setattr(reporting, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(reporting, "time", types.SimpleNamespace(monotonic=lambda: clock.now, time=time.time))
     return clock
 
 
@@ -48,7 +51,7 @@ def test_a_training_row_is_strict_json_with_all_that_was_reported(tmp_path, stri
         clock.now += 4.0
         reporter.training(2, 0.66666, 1.25, 0.01)
     assert [strict_json(line) for line in lines_of(tmp_path)] == [
-        {"step": 2, "epoch": 0.6667, "loss": 1.25, "learning_rate": 0.01, "images_per_second": 4.0}
+        {"step": 2, "epoch": 0.6667, "loss": 1.25, "learning_rate": 0.01, "images_per_second": 4.0, "waiting": 0.0}
     ]
 
 
@@ -90,6 +93,29 @@ def test_images_a_second_count_neither_compiling_nor_evaluating(tmp_path, clock)
         clock.now += 1.0
         reporter.training(20, 1.2, 1.0, 0.1)
     assert [row["images_per_second"] for row in read_rows(tmp_path / "metrics.jsonl") if "loss" in row] == [20.0, 32.0]
+
+
+def test_waiting_is_the_share_of_the_time_since_the_last_report_in_which_there_was_no_batch(tmp_path, clock):
+    with Reporter(tmp_path, 100, 0, 8) as reporter:
+        reporter.waited(50.0)  # before the first step, while it compiled
+        reporter.first_step(1)
+        for waited, after in ((0.5, 4.0), (0.25, 4.0)):
+            reporter.waited(waited)
+            reporter.waited(waited)
+            clock.now += after
+            reporter.training(int(clock.now) - 90, 1.0, 1.0, 0.1)
+    assert [row["waiting"] for row in read_rows(tmp_path / "metrics.jsonl")] == [0.25, 0.125]
+
+
+def test_the_first_step_tells_the_time_since_the_program_started(tmp_path, capsys):
+    with Reporter(tmp_path, 100, 0, 8) as reporter:
+        reporter.first_step(1)
+    alive = time.time() - psutil.Process().create_time()
+    told = float(
+        re.search(r"first step after [\d.]+ s, ([\d.]+) s after the start of the program", capsys.readouterr().out)[1]
+    )
+    assert 0 < told <= alive + 0.1
+    assert told > alive - 5
 
 
 def test_a_report_right_after_the_first_step_has_no_speed(tmp_path):
