@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gun_jax import command_line, guided_upsample
-from gun_jax.benchmark import machine, time_in_turn
+from gun_jax.benchmark.timing import machine, time_in_turn
 from gun_jax.models import winograd
 from gun_jax.models.convolution import input_gradient_by_taps, kernel_gradient_by_taps, plain_convolve
 from gun_jax.sampling import guided_argmax
@@ -66,8 +66,8 @@ def by_winograd(batch: int, height: int, width: int, into: int, out: int, dilati
     show(f"convolution, {name}", plain, functools.partial(winograd.convolve, dilation=dilation), x, kernel)
 
     def gradients(x, kernel, back):
-        of_x = winograd.input_gradient(kernel, back, dilation)
-        return of_x, winograd.kernel_gradient(x, back, dilation)
+        of_x = winograd.input_gradient(kernel, back, dilation=dilation)
+        return of_x, winograd.kernel_gradient(x, back, dilation=dilation)
 
     if batch > 1:
         show(

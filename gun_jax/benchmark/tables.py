@@ -1,15 +1,14 @@
-"""Timing the networks of the paper's tables, side by side on the device at hand."""
+"""The networks of the paper's tables, timed side by side on the device at hand."""
 
 import dataclasses
 import datetime
 import os
 import pathlib
-import platform
-import re
-import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import rich.box
 import rich.console
@@ -17,6 +16,7 @@ import rich.progress
 import rich.table
 
 from gun_jax import paper
+from gun_jax.benchmark.timing import machine, time_in_turn
 from gun_jax.configuration import ConfigDict, build_model, default_config
 from gun_jax.counting import multiply_adds, parameters, receptive_fields
 from gun_jax.errors import InputError
@@ -129,8 +129,9 @@ def make_network(model: GUN, size: tuple[int, int]) -> Network:
     """A network with random parameters, and an image in which its medium branch sees `size`; compiled, and run once."""
     enlarged = _MEDIUM // model.input_subsampling
     image = jax.random.normal(jax.random.key(0), (1, size[0] * enlarged, size[1] * enlarged, 3))
-    abstract = jax.eval_shape(model.init, jax.random.key(0), image)
-    variables = jax.device_put(jax.tree.map_with_path(_random_leaf, abstract))
+    variables = random_variables(model)
+    abstract = jax.eval_shape(lambda: variables)
+    variables = jax.device_put(variables)
 
     def predict(variables, image: jax.Array):
         return model.apply(variables, image, output_size=size, method="predict")
@@ -145,40 +146,18 @@ def make_network(model: GUN, size: tuple[int, int]) -> Network:
     )
 
 
+def random_variables(model: GUN) -> dict[str, Any]:
+    """Variables of a network, "params" and "batch_stats", NumPy arrays, with which it gives numbers of usual sizes."""
+    abstract = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, _LEAST_SIDE, _LEAST_SIDE, 3)))
+    return jax.tree.map_with_path(_random_leaf, abstract)
+
+
 def _random_leaf(path, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
     """Normal kernels that keep the size of what they see; batch norm that changes nothing."""
     if path[-1].key == "kernel":
         noise = np.random.default_rng(len(path)).standard_normal(leaf.shape)
         return (noise / np.sqrt(np.prod(leaf.shape[:-1]))).astype(leaf.dtype)
     return np.full(leaf.shape, float(path[-1].key in ("scale", "var")), leaf.dtype)
-
-
-def time_in_turn(
-    runs: Sequence[Callable[[], object]],
-    rounds: int,
-    progress: Callable[[], None] = lambda: None,
-    clock: Callable[[], float] = time.perf_counter,
-) -> np.ndarray:
-    """Times functions that return when their work is done: one after the other, in a new order every round.
-
-    Args:
-      runs: the functions.
-      rounds: how often to call each.
-      progress: called after each round.
-      clock: gives seconds.
-
-    Returns:
-      Seconds, float64 (rounds, len(runs)).
-    """
-    orders = np.random.default_rng(0)
-    seconds = np.zeros((rounds, len(runs)))
-    for number in range(rounds):
-        for index in orders.permutation(len(runs)):
-            start = clock()
-            runs[index]()
-            seconds[number, index] = clock() - start
-        progress()
-    return seconds
 
 
 def table_rows(table: int, networks: Mapping[str, Network], measured: Mapping[str, np.ndarray]) -> list[list[str]]:
@@ -252,14 +231,3 @@ def _page(
         lines += [f"| {' | '.join(row)} |" for row in of_table]
         parts += [f"## Table {table}", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
-
-
-def machine() -> str:
-    """The kind of machine: "2 CPU cores (AMD EPYC)", or the name of the accelerator."""
-    device = jax.devices()[0]
-    if device.platform != "cpu":
-        return device.device_kind
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    info = pathlib.Path("/proc/cpuinfo")
-    name = re.search(r"model name\s*: (.*)", info.read_text() if info.exists() else "")
-    return f"{cores} CPU cores ({name[1].strip() if name else platform.machine()})"

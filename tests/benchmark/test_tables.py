@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import gun_jax
-from gun_jax.benchmark import FINAL, Network, benchmark, table_rows, time_in_turn
+from gun_jax.benchmark.tables import FINAL, Network, benchmark, table_rows
+from gun_jax.benchmark.timing import time_in_turn
 from gun_jax.errors import InputError
 from gun_jax.paper import TABLES
 
@@ -84,7 +85,7 @@ def test_the_same_network_in_two_tables_is_timed_once(monkeypatch):
         made.append(model)
         return Network(1, 1, (1, None), lambda: None)
 
-    monkeypatch.setattr("gun_jax.benchmark.make_network", fake)
+    monkeypatch.setattr("gun_jax.benchmark.tables.make_network", fake)
     seconds = benchmark([1, 2, 4], rounds=2)
     assert len(made) == len({repr(model) for model in made}) == 11  # of 13 columns
     assert len(seconds) == 13 and FINAL in seconds

@@ -1,0 +1,57 @@
+"""Starting the programs for the first time, and again when the compilation cache is filled."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+from gun_jax.errors import InputError
+
+_SETTINGS = (
+    "--config=configs/synthetic.py",
+    "--config.steps=2",
+    "--config.optimizer.warmup_epochs=0.0",
+    "--config.data.synthetic_val=8",  # a batch: drawing scenes is not starting
+)
+_FIRST_STEP = re.compile(r"([\d.]+) s after the start of the program")
+
+
+def start_up(root: pathlib.Path) -> dict[str, tuple[float, float]]:
+    """Seconds of the first and of the second start, with an empty cache folder and then with what the first left.
+
+    Args:
+      root: folder of train.py and evaluate.py.
+
+    Returns:
+      "first training step", from the start of `train.py` on the demo's network to the end of its first step, and
+      "evaluate.py", from its start to its end, on 8 scenes.
+
+    Raises:
+      InputError: a program fails.
+    """
+    training, evaluation = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(2):
+            run = f"--workdir={folder}/run{number}"
+            told, _ = _run(root, f"{folder}/for-train", "train.py", *_SETTINGS, run)
+            found = _FIRST_STEP.search(told)
+            assert found
+            training.append(float(found[1]))
+        for _ in range(2):
+            evaluation.append(_run(root, f"{folder}/for-evaluate", "evaluate.py", run)[1])
+    return {"first training step": (training[0], training[1]), "evaluate.py": (evaluation[0], evaluation[1])}
+
+
+def _run(root: pathlib.Path, cache: str, program: str, *arguments: str) -> tuple[str, float]:
+    """What a program says, and how long it took in seconds."""
+    kept = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    command = [sys.executable, str(root / program), *arguments, f"--compilation_cache={cache}"]
+    start = time.perf_counter()
+    done = subprocess.run(command, cwd=root, env=kept, capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise InputError(f"{program} ended with status {done.returncode}: {done.stderr.strip()[-300:]}")
+    return done.stdout, seconds
