@@ -16,7 +16,7 @@ import numpy as np
 from gun_jax import command_line, guided_upsample
 from gun_jax.benchmark.timing import machine, time_in_turn
 from gun_jax.models import winograd
-from gun_jax.models.convolution import input_gradient_by_taps, kernel_gradient_by_taps, plain_convolve
+from gun_jax.models.convolution import input_gradient_by_taps, kernel_gradient_by_taps, plain_convolve, pointwise
 from gun_jax.sampling import guided_argmax
 
 ROUNDS = 15
@@ -41,6 +41,8 @@ TAPS = (
     (90, 120, 32, 32, 1, 1),
     (23, 30, 128, 512, 1, 1),
 )
+# 1x1 convolutions: batch, height, width, channels in, out.
+POINTWISE = ((1, 64, 128, 128, 512), (1, 256, 512, 32, 32), (8, 23, 30, 128, 512), (8, 90, 120, 32, 32))
 
 
 def draw(*shapes: tuple[int, ...]) -> list[jax.Array]:
@@ -105,6 +107,10 @@ def main() -> None:
         by_winograd(*shape)
     for shape in TAPS:
         by_taps(*shape)
+    for batch, height, width, into, out in POINTWISE:
+        x, kernel = draw((batch, height, width, into), (1, 1, into, out))
+        plain = functools.partial(plain_convolve, stride=1, padding=0, dilation=1)
+        show(f"convolution, {batch}x{height}x{width}, {into} to {out}, 1x1", plain, pointwise, x, kernel)
     logits, offsets = draw((1, 64, 128, 19), (1, 512, 1024, 2))
     name = "labels by GUM, 64x128 to 512x1024, 19 classes"
     show(name, lambda *a: guided_upsample(*a).argmax(-1), guided_argmax, logits, offsets)

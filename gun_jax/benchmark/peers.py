@@ -157,7 +157,7 @@ def compare(group: str, rounds: int, say: Callable[[str], None] = lambda line: N
             for index in orders.permutation(len(names)):
                 seconds[names[index]].append(workers[names[index]].measure())
     peaks: dict[str, float] = {}
-    for name in {name for one in comparisons if one.memory for name in (one.of, one.by)}:
+    for name in dict.fromkeys(name for one in comparisons if one.memory for name in (one.of, one.by)):
         say(f"{group}: memory of {name}")
         # Of a start of its own, which finds compiled what the first one left: compiling takes more than running.
         with Worker(name, size, batch) as worker:

@@ -72,7 +72,9 @@ def read_contract(path: pathlib.Path) -> Contract:
     """
     try:
         content = json.loads(path.read_text())
-        classes = content["classes"]
+        classes, file, step = content["classes"], pathlib.Path(content["file"]), content["origin"]["step"]
+        if content["format"] not in FORMATS or file.name != str(file) or not isinstance(step, int):
+            raise ValueError("values that are never written")
         return Contract(
             content["format"],
             content["file"],

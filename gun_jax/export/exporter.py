@@ -66,6 +66,7 @@ def export(
         "model": trained.config.model.to_dict(),
         "versions": versions("jax", "flax") | {"gun_jax": gun_jax.__version__},
     }
+    contract.unlink(missing_ok=True)  # never one that tells of another network
     shape = None  # any
     if format == "stablehlo":
         from gun_jax.export.stablehlo import PLATFORMS, stablehlo_network

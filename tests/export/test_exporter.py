@@ -133,6 +133,13 @@ def test_a_contract_of_another_form_is_named(content, tmp_path):
         load_exported(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("change", [{"file": "../onnx.onnx"}, {"format": "torchscript"}, {"origin": {}}])
+def test_a_contract_that_was_changed_by_hand_is_named(change, workdir, tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps(json.loads(contract(workdir, "onnx").read_text()) | change))
+    with pytest.raises(InputError, match=r"a\.json is not the JSON file"):
+        load_exported(tmp_path / "a.json")
+
+
 def test_a_missing_contract_is_named(tmp_path):
     with pytest.raises(InputError, match=r"a\.json cannot be read: No such file"):
         load_exported(tmp_path / "a.json")
