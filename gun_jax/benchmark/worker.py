@@ -101,10 +101,10 @@ def torch_training(size: Size, batch: int) -> Run:
 
 def openvino_of_torch(size: Size, batch: int, int8: bool = False) -> Run:
     """The network in PyTorch, converted by OpenVINO's own front end."""
-    import openvino
     import torch
 
     from gun_jax.benchmark.torch_network import TorchGUN
+    from gun_jax.export.quiet_openvino import openvino
 
     images = torch.randn(batch, 3, *size)
     model = openvino.convert_model(TorchGUN(CLASSES, labels=True).eval(), example_input=images)
@@ -124,10 +124,9 @@ def openvino_of_ours(size: Size, batch: int, int8: bool = False) -> Run:
 
 
 def _openvino(model, images: np.ndarray, int8: bool) -> Run:
-    import openvino
-
     from gun_jax.export.exported import OPENVINO_OPTIONS
     from gun_jax.export.openvino_network import quantise
+    from gun_jax.export.quiet_openvino import openvino
 
     if int8:
         model = quantise(model, [0, 1], lambda _: images)

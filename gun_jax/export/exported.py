@@ -87,7 +87,7 @@ def _onnx(file: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _openvino(file: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
-    import openvino
+    from gun_jax.export.quiet_openvino import openvino
 
     core = openvino.Core()
     model = core.read_model(file)

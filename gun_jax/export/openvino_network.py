@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import onnx
-import openvino
 
 from gun_jax.errors import InputError
+from gun_jax.export.quiet_openvino import openvino
 
 
 def openvino_network(network: onnx.ModelProto) -> openvino.Model:

@@ -3,6 +3,8 @@
 import json
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -100,6 +102,12 @@ def test_evaluation_of_an_exported_network_has_the_scores_of_the_run(form, workd
 def test_nothing_unfinished_is_left_behind(workdir):
     endings = {path.suffix for path in (workdir / "export").iterdir()}
     assert endings == {".json", ".onnx", ".stablehlo", ".xml", ".bin"}
+
+
+def test_openvino_is_loaded_without_a_process_that_reports_it():
+    program = "import jax; jax.numpy.ones(1); import gun_jax.export.openvino_network"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
+    assert "fork" not in done.stderr
 
 
 # What is refused
