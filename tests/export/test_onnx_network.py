@@ -52,8 +52,10 @@ def final(random_variables):
     )
 
 
-@pytest.mark.parametrize("size", [(64, 96), (75, 101)], ids=["even", "odd"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [(name, (64, 96)) for name in NETWORKS] + [(name, (75, 101)) for name in ("final", "three branches")],
+)
 def test_a_network_gives_the_labels_of_predict(name, size, random_variables):
     model = gun_jax.GUN(19, width=0.1, **({"input_subsampling": 2} | NETWORKS[name]))
     variables, images = random_variables(model), scenes(2, size)
