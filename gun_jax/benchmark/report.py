@@ -16,6 +16,7 @@ from gun_jax.benchmark.peers import GROUPS, LABELS, Measured, Worker, compare
 from gun_jax.benchmark.pipeline import drawn_pictures, pipeline_ratio
 from gun_jax.benchmark.scaling import BATCHES, LARGEST, PIXELS, grow
 from gun_jax.benchmark.startup import start_up
+from gun_jax.benchmark.tables import check_page
 from gun_jax.benchmark.timing import machine
 from gun_jax.benchmark.worker import CLASSES
 from gun_jax.configuration import default_config
@@ -50,12 +51,14 @@ def report(
       The table's rows, see `HEADINGS`.
 
     Raises:
-      InputError: there is no such part, or a package that it needs is missing.
+      InputError: there is no such part, a package that it needs is missing, or the file cannot be written.
     """
     for part in parts:
         check_choice("--peers", "part", part, PARTS)
     if rounds < 1:
         raise InputError(f"--rounds is {rounds}; expected 1 or more")
+    if markdown:
+        check_page(markdown)
     console = rich.console.Console(highlight=False)
     rows: list[Row] = []
     with console.status("") as status:
@@ -66,8 +69,7 @@ def report(
                 console.print(line, soft_wrap=True)
 
         for part in parts:
-            new = PARTS[part](root, rounds, say)
-            rows += new
+            rows += PARTS[part](root, rounds, say)
             if markdown:  # what is done stays, whatever the next part meets
                 write_whole(markdown, _page(rows, rounds, command))
     console.print(_rich_table(rows))

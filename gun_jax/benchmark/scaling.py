@@ -20,12 +20,10 @@ class Series:
     Attributes:
       sizes: ((height, width), batch) of each input.
       seconds: float64 (rounds, inputs).
-      peaks: bytes, one an input.
     """
 
     sizes: tuple[tuple[tuple[int, int], int], ...]
     seconds: np.ndarray
-    peaks: tuple[int, ...]
 
     def exponent(self) -> float:
         """The slope of the logarithm of the median time by that of the pixels: 1 when time grows in proportion."""
@@ -41,4 +39,4 @@ def grow(sizes: tuple[tuple[tuple[int, int], int], ...], rounds: int, say: Calla
             say(f"scaling: starting {batch}x{size[0]}x{size[1]}")
             workers.append(stack.enter_context(Worker("jax", size, batch)))
         seconds = np.asarray([[worker.measure() for worker in workers] for _ in range(rounds)])
-        return Series(sizes, seconds, tuple(worker.finish() for worker in workers))
+    return Series(sizes, seconds)

@@ -112,9 +112,14 @@ def _check(tables: Sequence[int], size: tuple[int, int], rounds: int, markdown: 
     if rounds < 1:
         raise InputError(f"--rounds is {rounds}; expected 1 or more")
     if markdown:
-        folder = next(parent for parent in markdown.absolute().parents if parent.exists())
-        if markdown.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise InputError(f"--markdown is {markdown}, which cannot be written; choose a file in a writable folder")
+        check_page(markdown)
+
+
+def check_page(path: pathlib.Path) -> None:
+    """Raises an InputError unless `--markdown` can be written."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"--markdown is {path}, which cannot be written; choose a file in a writable folder")
 
 
 def _model_config(experiment: str, width: float, dtype: str) -> ConfigDict:

@@ -32,7 +32,7 @@ class RandomScale(grain.transforms.RandomMap):
         factor = np.exp(rng.uniform(np.log(self.smallest), np.log(self.largest)))
         height, width = record["label"].shape
         size = max(1, round(width * factor)), max(1, round(height * factor))
-        # Down to a half, where it is their mean, mixing two pixels leaves none out, and takes an eighth of the time.
+        # Down to a half, where it is their mean, mixing two pixels leaves none out, and is several times as fast.
         smooth = cv2.INTER_AREA if factor < 0.5 else cv2.INTER_LINEAR
         image = cv2.resize(record["image"], size, interpolation=smooth)
         label = cv2.resize(record["label"], size, interpolation=cv2.INTER_NEAREST_EXACT)

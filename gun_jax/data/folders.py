@@ -100,6 +100,8 @@ class FolderSource:
         return picture
 
     def __repr__(self) -> str:
+        if self.labels is None:
+            return f"FolderSource({str(self.images)!r}, {len(self)} pictures)"
         return f"FolderSource({str(self.images)!r}, {str(self.labels)!r}, {len(self)} pairs)"
 
 

@@ -22,27 +22,26 @@ class Contract:
     Attributes:
       format: one of `FORMATS`.
       file: name of the network's file, in the folder of the contract.
-      image_size, output_size: (height, width) of images and labels; None: any, and the labels have the images' size.
+      size: (height, width) of images and of labels; None: any, the same for both.
       classes: names and colours.
       origin: what it was made from and how, to be read by people.
     """
 
     format: str
     file: str
-    image_size: tuple[int, int] | None
-    output_size: tuple[int, int] | None
+    size: tuple[int, int] | None
     classes: ClassMap
     origin: dict[str, Any]
 
     def write(self, path: pathlib.Path) -> None:
         """Writes it as JSON."""
-        colors = dict(zip(self.classes.names, map(list, self.classes.colors), strict=True))
+        classes = zip(self.classes.names, self.classes.colors, strict=True)
         content = {
             "format": self.format,
             "file": self.file,
             "input": {
                 "name": "images",
-                "shape": [_BATCH, *_sides(self.image_size), 3],
+                "shape": [_BATCH, *_sides(self.size), 3],
                 "layout": "NHWC",
                 "dtype": "uint8",
                 "channels": "RGB",
@@ -51,13 +50,13 @@ class Contract:
             },
             "output": {
                 "name": "labels",
-                "shape": [_BATCH, *_sides(self.output_size)],
+                "shape": [_BATCH, *_sides(self.size)],
                 "layout": "NHW",
                 "dtype": "int32",
                 "range": [0, len(self.classes) - 1],
                 "meaning": "number of the class in `classes`",
             },
-            "classes": [{"name": name, "color": color} for name, color in colors.items()],
+            "classes": [{"name": name, "color": list(color)} for name, color in classes],
             "ignored_label": IGNORE,
             "origin": self.origin,
         }
@@ -79,7 +78,6 @@ def read_contract(path: pathlib.Path) -> Contract:
             content["format"],
             content["file"],
             _size(content["input"]["shape"][1:3]),
-            _size(content["output"]["shape"][1:3]),
             ClassMap(tuple(one["name"] for one in classes), tuple(tuple(one["color"]) for one in classes)),
             content["origin"],
         )

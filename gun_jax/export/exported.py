@@ -21,7 +21,7 @@ class Exported:
 
     Attributes:
       contract: what it takes and gives.
-      label: images uint8 (B, H, W, 3), RGB, to labels int32 (B, H', W').
+      label: images uint8 (B, H, W, 3), RGB, to labels int32 (B, H, W).
     """
 
     contract: Contract
@@ -64,8 +64,8 @@ def load_exported(path: pathlib.Path) -> Exported:
         raise InputError(f"{file} is not a {contract.format} network: {error}") from error
 
     def checked(images: np.ndarray) -> np.ndarray:
-        if contract.image_size and images.shape[1:3] != contract.image_size:
-            given, taken = (f"{height}x{width}" for height, width in (images.shape[1:3], contract.image_size))
+        if contract.size and images.shape[1:3] != contract.size:
+            given, taken = (f"{height}x{width}" for height, width in (images.shape[1:3], contract.size))
             raise InputError(
                 f"images of {given}, but {file} takes {taken} (height x width); export it with --size={given}"
             )

@@ -83,7 +83,7 @@ def export(
     else:
         shape = size or _picture_size(_pictures(trained, None, trained.config.data.eval_split))
         _write(trained, format, shape, file)
-    Contract(format, file.name, shape, shape, trained.classes, origin).write(contract)
+    Contract(format, file.name, shape, trained.classes, origin).write(contract)
     megabytes = sum(part.stat().st_size for part in {file, file.with_suffix(".bin")} if part.exists()) / 1e6
     console.print(f"wrote {file} ({megabytes:.0f} MB) and {contract.name}, of step {trained.step}", soft_wrap=True)
     return contract

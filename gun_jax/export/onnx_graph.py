@@ -15,6 +15,7 @@ import onnx
 from jax.extend import core
 from onnx import TensorProto, helper, numpy_helper
 
+from gun_jax.errors import InputError
 from gun_jax.models.encoder import RESIZE_CALL, resize
 
 OPSET = 18  # the first with antialiased Resize
@@ -88,7 +89,7 @@ def convert(
       The results: names in the graph, where they are (B, C, H, W), and shapes as the function gives them, (B, H, W, C).
 
     Raises:
-      NotImplementedError: the function does something for which there is no rule here.
+      InputError: a `ValueError`; the function does something that cannot be written here.
     """
     closed = jax.make_jaxpr(function)(example)
     results = _Interpreter(graph).run(closed.jaxpr, closed.consts, [name], "")
@@ -137,7 +138,7 @@ class _Interpreter:
         if kind in _BINARY:
             rule = functools.partial(self._binary, _BINARY[kind])
         if rule is None:
-            raise NotImplementedError(f"no rule to write {kind} as ONNX, at {where or 'the top'}")
+            raise _unwritten(kind, where)
         return [rule(inputs, params, where, equation)]
 
     def _name(self, value: Any) -> str:
@@ -158,7 +159,7 @@ class _Interpreter:
         form = params["dimension_numbers"]
         plain = params["feature_group_count"] == params["batch_group_count"] == 1 == max(params["lhs_dilation"])
         if (form.lhs_spec, form.rhs_spec, form.out_spec) != (_TO_NCHW, (3, 2, 0, 1), _TO_NCHW) or not plain:
-            raise NotImplementedError(f"no rule to write this convolution as ONNX: {equation}")
+            raise _unwritten("a convolution of groups, of an enlarged input or of another layout than NHWC", where)
         (top, bottom), (left, right) = params["padding"]
         return self._graph.add(
             "Conv",
@@ -207,8 +208,15 @@ class _Interpreter:
 
     def _broadcast_in_dim(self, inputs: list, params: dict, where: str, equation: Any) -> str:
         if equation.invars[0].aval.shape != params["shape"]:
-            raise NotImplementedError(f"no rule to write this broadcast as ONNX: {equation}")
+            raise _unwritten("a map repeated along an axis", where)
         return inputs[0]
+
+
+def _unwritten(what: str, where: str) -> InputError:
+    return InputError(
+        f"ONNX export: {what}, at {where or 'the top'}, cannot be written; expected convolutions, sums, products, "
+        "concatenations and resizing of maps: leave it out, or export to StableHLO"
+    )
 
 
 def _resizing(source: int, target: int) -> np.ndarray:

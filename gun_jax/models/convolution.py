@@ -31,7 +31,7 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilatio
     fast: Callable[[jax.Array, jax.Array], jax.Array]
     if _suits_winograd(x, kernel, stride, padding, dilation):
         fast = functools.partial(winograd.convolve, dilation=dilation)
-    elif kernel.shape[0] == stride == 1 and padding == 0:
+    elif _is_pointwise(kernel, stride, padding):
         fast = pointwise
     else:
         return plain(x, kernel)
@@ -49,6 +49,10 @@ def plain_convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, d
 def pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """A convolution with a kernel (1, 1, Cin, Cout) and stride 1 as the matrix product that it is."""
     return jnp.matmul(x, kernel[0, 0])
+
+
+def _is_pointwise(kernel: jax.Array, stride: int, padding: int) -> bool:
+    return (kernel.shape[0], stride, padding) == (1, 1, 0)
 
 
 def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> bool:
@@ -80,7 +84,7 @@ def _backward(stride, padding, dilation, saved, gradient):
     def by_taps(x, kernel, gradient):
         of_x, of_kernel = plain(x, kernel, gradient)  # what is not used is not computed
         wide = x.shape[-1] >= _LEAST_CHANNELS_BY_TAPS
-        if size == stride == 1 and padding == 0:
+        if _is_pointwise(kernel, stride, padding):
             of_x = jnp.matmul(gradient, kernel[0, 0].T)
         elif stride > 1 and size > 1 and not wide:
             of_x = input_gradient_by_taps(kernel, gradient, x.shape, stride, padding, dilation)

@@ -10,6 +10,7 @@ import pytest
 
 import gun_jax
 from gun_jax.data.synthetic import SyntheticScenes
+from gun_jax.errors import InputError
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -98,10 +99,18 @@ def test_nodes_say_where_in_the_network_they_are(final):
     assert any("levels_6" in name and "conv2" in name for name in names)
 
 
-def test_an_operation_without_a_rule_is_named():
-    graph = Graph()
-    with pytest.raises(NotImplementedError, match="sin"):
-        convert(graph, lambda x: jnp.sin(x), "x", jax.ShapeDtypeStruct((1, 4, 4, 2), jnp.float32))
+@pytest.mark.parametrize(
+    ("operation", "named"),
+    [
+        (jnp.sin, "sin, at the top, cannot be written"),
+        (lambda x: jnp.broadcast_to(x, (3, 4, 4, 2)), "a map repeated"),
+        (lambda x: jax.lax.conv(x, np.ones((2, 4, 1, 1), np.float32), (1, 1), "SAME"), "a convolution of"),
+    ],
+    ids=["sine", "repeated", "NCHW"],
+)
+def test_an_operation_that_cannot_be_written_is_named(operation, named):
+    with pytest.raises(InputError, match=named):
+        convert(Graph(), operation, "x", jax.ShapeDtypeStruct((1, 4, 4, 2), jnp.float32))
 
 
 @pytest.mark.parametrize("operation", [jnp.add, jnp.subtract, jnp.multiply, jnp.divide, jnp.maximum, jnp.minimum])
