@@ -35,20 +35,25 @@ def start_up(root: pathlib.Path) -> dict[str, tuple[float, float]]:
     training, evaluation = [], []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(2):
-            run = f"--workdir={folder}/run{number}"
-            told, _ = _run(root, f"{folder}/for-train", "train.py", *_SETTINGS, run)
+            run, cache = f"--workdir={folder}/run{number}", f"--compilation_cache={folder}/for-train"
+            told, _ = run_program(root, "train.py", *_SETTINGS, run, cache)
             found = _FIRST_STEP.search(told)
             assert found
             training.append(float(found[1]))
         for _ in range(2):
-            evaluation.append(_run(root, f"{folder}/for-evaluate", "evaluate.py", run)[1])
+            cache = f"--compilation_cache={folder}/for-evaluate"
+            evaluation.append(run_program(root, "evaluate.py", run, cache)[1])
     return {"first training step": (training[0], training[1]), "evaluate.py": (evaluation[0], evaluation[1])}
 
 
-def _run(root: pathlib.Path, cache: str, program: str, *arguments: str) -> tuple[str, float]:
-    """What a program says, and how long it took in seconds."""
+def run_program(root: pathlib.Path, program: str, *arguments: str) -> tuple[str, float]:
+    """What a program of the folder `root` says, and how long it took in seconds.
+
+    Raises:
+      InputError: it fails.
+    """
     kept = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
-    command = [sys.executable, str(root / program), *arguments, f"--compilation_cache={cache}"]
+    command = [sys.executable, str(root / program), *arguments]
     start = time.perf_counter()
     done = subprocess.run(command, cwd=root, env=kept, capture_output=True, text=True)
     seconds = time.perf_counter() - start

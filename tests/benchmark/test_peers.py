@@ -1,7 +1,6 @@
 """`benchmark.py --peers`: processes that answer, cases in turn, and one line for what is wrong."""
 
 import collections
-import os
 import pathlib
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from gun_jax.benchmark.peers import Comparison, Worker, compare
 from gun_jax.benchmark.pipeline import drawn_pictures, pipeline_ratio
 from gun_jax.benchmark.scaling import Series
 from gun_jax.configuration import default_config
+from gun_jax.data.sources import load_source
 from gun_jax.errors import InputError
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
@@ -101,11 +101,15 @@ def test_scaling_asks_a_worker_for_every_input(monkeypatch):
 
 def test_the_pipeline_and_bare_decoding_read_the_same_files(monkeypatch):
     read = collections.Counter()
-    with drawn_pictures(3, (48, 64)) as source:
+    with drawn_pictures(3, (48, 64)) as folder:
+        data = default_config().data
+        data.source, data.dir = "folder", str(folder)
+        source = load_source(data, "train")
+        assert len(load_source(data, "val")) == 1
         assert [path.suffix for path in source.paths(2)] == [".png", ".png"]
         assert source[1]["image"].shape == (48, 64, 3)
         monkeypatch.setattr(pipeline, "_read", lambda paths: read.update(map(str, paths)))
-        ours, bare = pipeline_ratio(source, default_config().data, 2)
+        ours, bare = pipeline_ratio(source, data, 2)
     assert ours.shape == bare.shape == (2,)
     assert (ours > 0).all()
     assert len(read) == 6
@@ -125,10 +129,17 @@ def test_a_part_that_there_is_not_is_refused_with_those_that_there_are():
 
 def test_the_program_writes_a_page(tmp_path):
     page = tmp_path / "peers.md"
-    command = [sys.executable, ROOT / "benchmark.py", "--peers", "--parts=pipeline", "--rounds=1", f"--markdown={page}"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ, "GUN_DATA_DIR": ""})
+    command = [sys.executable, ROOT / "benchmark.py", "--peers", "--parts=limits", "--rounds=1", f"--markdown={page}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert "| decoded and augmented: PNGs of 2048x1024, whole |" in page.read_text()
+    assert "| matrix product of 3072x3072, float32 |" in page.read_text()
+
+
+def test_waiting_is_what_training_wrote_of_all_but_its_first_steps():
+    settings = ("--config=configs/synthetic.py", "--config.model.width=0.05", "--config.data.synthetic_val=2")
+    shares = pipeline.waiting_share(ROOT, *settings)
+    assert shares.shape == (3,)
+    assert ((shares >= 0) & (shares < 1)).all()
 
 
 @pytest.mark.parametrize(
