@@ -3,12 +3,15 @@
 import subprocess
 import sys
 
+import jax
+import jax.export
 import numpy as np
 import pytest
 
 import gun_jax
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.export.stablehlo import stablehlo_network
+from gun_jax.models.encoder import ENCODERS
 
 PROGRAM = """
 import sys
@@ -42,3 +45,16 @@ def test_labels_are_those_of_predict_without_this_package(settings, random_varia
         found = np.load(tmp_path / f"labels{number}.npy")
         assert found.dtype == np.int32
         assert np.mean(found == labels) >= 0.999
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_sizes_stay_open_with_every_encoder(encoder):
+    model = gun_jax.GUN(3, width=0.1, encoder=encoder)
+    variables = jax.tree.map(
+        lambda leaf: np.ones(leaf.shape, leaf.dtype),
+        jax.eval_shape(model.init, jax.random.key(0), np.zeros((1, 64, 64, 3), np.float32)),
+    )
+    exported = jax.export.deserialize(bytearray(stablehlo_network(model, variables)))
+    (taken,), (given,) = exported.in_avals, exported.out_avals
+    assert [str(side) for side in taken.shape] == ["batch", "height", "width", "3"]
+    assert [str(side) for side in given.shape] == ["batch", "height", "width"]
