@@ -34,24 +34,33 @@ _EXPORTED = flags.DEFINE_string(
 
 
 def main() -> None:
-    from gun_jax.evaluation import evaluate, newest_run, submit  # after the flags: bad ones are told at once
+    from gun_jax import evaluation  # after the flags: bad ones are told at once
 
     exported = pathlib.Path(_EXPORTED.value) if _EXPORTED.value else None
     if _WORKDIR.value:
         workdir = pathlib.Path(_WORKDIR.value)
     else:
-        workdir = exported.absolute().parent.parent if exported else newest_run()
-    place: dict[str, Any] = {"split": _SPLIT.value, "step": _STEP.value, "data_dir": _DATA_DIR.value}
-    place["partial"] = _PARTIAL.value
+        workdir = exported.absolute().parent.parent if exported else evaluation.newest_run()
+    place: dict[str, Any] = {"split": _SPLIT.value, "data_dir": _DATA_DIR.value, "partial": _PARTIAL.value}
     against = [pathlib.Path(other) for other in _AGAINST.value]
-    if _SUBMISSION.value is None:
-        evaluate(workdir, panels=_PANELS.value, trimap=_TRIMAP.value, against=against, exported=exported, **place)
-    elif _PANELS.value or _TRIMAP.value or against or exported:
-        raise InputError(
-            "--submission only writes files for the server; leave out --panels, --trimap, --against and --exported"
-        )
+    if _SUBMISSION.value is not None:
+        if _PANELS.value or _TRIMAP.value or against or exported:
+            raise InputError(
+                "--submission only writes files for the server; leave out --panels, --trimap, --against and --exported"
+            )
+        evaluation.submit(workdir, pathlib.Path(_SUBMISSION.value), step=_STEP.value, **place)
+    elif exported:
+        if _PANELS.value or _TRIMAP.value or against or _STEP.value is not None:
+            raise InputError("--exported only scores; leave out --panels, --trimap, --against and --step")
+        from gun_jax.export.exported import load_exported
+
+        network = load_exported(exported)
+        classes, step = network.contract.classes, network.contract.origin["step"]
+        evaluation.evaluate_exported(workdir, exported, network.label_at, classes, step, **place)
     else:
-        submit(workdir, pathlib.Path(_SUBMISSION.value), **place)
+        evaluation.evaluate(
+            workdir, panels=_PANELS.value, trimap=_TRIMAP.value, against=against, step=_STEP.value, **place
+        )
 
 
 if __name__ == "__main__":

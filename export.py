@@ -22,7 +22,7 @@ _SIZE = flags.DEFINE_string("size", None, "HEIGHTxWIDTH of the images; by defaul
 _CALIBRATION = flags.DEFINE_string(
     "calibration", None, "Folder of pictures to calibrate 8 bits on; by default the run's training pictures."
 )
-_PICTURES = flags.DEFINE_integer("pictures", 300, "How many pictures to calibrate on, at most.")
+_PICTURES = flags.DEFINE_integer("pictures", None, "How many pictures to calibrate 8 bits on, at most; by default 300.")
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint to export; by default the newest.")
 
 

@@ -4,7 +4,7 @@ import functools
 import json
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -14,16 +14,16 @@ import rich.progress
 import rich.table
 from ml_collections import ConfigDict
 
-from gun_jax.configuration import SAVED_NAME
-from gun_jax.data.classes import CITYSCAPES
+from gun_jax.configuration import SAVED_NAME, saved_config
+from gun_jax.data.classes import CITYSCAPES, ClassMap
 from gun_jax.data.pictures import normalise
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError
-from gun_jax.export.exported import Exported, load_exported
 from gun_jax.files import write_whole
 from gun_jax.inference import Trained, load_checkpoint
 from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
-from gun_jax.scoring import make_scorer, score_labels
+from gun_jax.metrics.confusion import ConfusionMatrix
+from gun_jax.scoring import Each, Label, make_scorer, score_labels
 from gun_jax.submission import check_folder, write_submission
 from gun_jax.training.checkpoints import saved_steps
 
@@ -55,7 +55,6 @@ def evaluate(
     partial: bool = False,
     trimap: bool = False,
     against: Sequence[pathlib.Path] = (),
-    exported: pathlib.Path | None = None,
 ) -> dict[str, Any]:
     """Scores a checkpoint on a split, shows the table, and writes `WORKDIR/evaluation/SPLIT.json`.
 
@@ -69,8 +68,6 @@ def evaluate(
       partial: take a split of which pictures are missing, also if the run does not.
       trimap: whether to measure and draw the curves and crops of Figure 4 (see `gun_jax.boundaries`).
       against: workdirs of the runs that the trimap compares with, at their newest checkpoints.
-      exported: the JSON file of a network that `export.py` made of this run, to score that one:
-        `WORKDIR/evaluation/SPLIT-FORMAT.json`. There are no panels and no trimap then.
 
     Returns:
       What the file holds: "split", "step", "images", "miou" and "accuracy" (fractions), "iou" (class name to fraction,
@@ -84,9 +81,6 @@ def evaluate(
         raise InputError(f"--panels is {panels}; expected 0 or more")
     if against and not trimap:
         raise InputError("--against is what the trimap compares with; add --trimap")
-    if exported and (panels or trimap or step is not None):
-        raise InputError("--exported only scores; leave out --panels, --trimap and --step")
-    deployed = load_exported(exported) if exported else None
     trained = load_checkpoint(workdir, step)
     others = [(other, load_checkpoint(other)) for other in against]
     for other, network in others:
@@ -94,21 +88,13 @@ def evaluate(
             raise InputError(f"{other} was trained on other classes than {workdir}")
     split = split or trained.config.data.eval_split
     source = _open(trained.config, split, data_dir, partial)
-    if source.classes.names != trained.classes.names:
-        raise InputError(f"{source} has other classes than {workdir} was trained on: {', '.join(source.classes.names)}")
+    _check_classes(source, trained.classes, workdir)
     console = rich.console.Console(highlight=False, markup=False)
-    if deployed and deployed.contract.classes.names != source.classes.names:
-        raise InputError(f"{exported} has other classes than {source}: {', '.join(deployed.contract.classes.names)}")
-    report = _score(trained, source, split, console, deployed)
-    what = f"{exported}, of step {report['step']}" if exported else f"{workdir}, step {trained.step}"
-    console.print(f"{what}: {len(source)} images of {split}", soft_wrap=True)
-    console.print(_table(report))
-    if trained.config.data.source == "cityscapes" and "iiou" not in report:
-        console.print("iIoU is left out: the data have no instance ids")
+    scorer = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
+    score = functools.partial(scorer, trained.variables, source)
+    report = _report(score, source, split, trained.step, console)
     folder = workdir / FOLDER
-    name = f"{split}-{deployed.contract.format}.json" if deployed else f"{split}.json"
-    write_whole(folder / name, json.dumps(report, indent=2) + "\n")
-    console.print(f"wrote {folder / name}", soft_wrap=True)
+    _publish(report, workdir, trained.config, folder / f"{split}.json", console)
     if trimap:
         from gun_jax.boundaries import compare_boundaries  # here and below: Matplotlib and TensorBoard load slowly
 
@@ -131,11 +117,45 @@ def evaluate(
     return report
 
 
-def _score(
-    trained: Trained, source: Source, split: str, console: rich.console.Console, deployed: Exported | None
+def evaluate_exported(
+    workdir: pathlib.Path,
+    exported: pathlib.Path,
+    label: Label,
+    classes: ClassMap,
+    step: int,
+    split: str | None = None,
+    data_dir: str = "",
+    partial: bool = False,
 ) -> dict[str, Any]:
+    """As `evaluate`, of a network that was exported: writes `WORKDIR/evaluation/SPLIT-NAME.json`.
+
+    Args:
+      workdir: of the run that it was made of; a checkpoint need not be there any more.
+      exported: the file that names it, NAME.json.
+      label: images uint8 (B, H, W, 3) and a size (H', W') to labels int32 (B, H', W').
+      classes: of the labels.
+      step: of the checkpoint that it was made of.
+      split, data_dir, partial: as of `evaluate`.
+
+    Raises:
+      InputError: as `evaluate`, and what `label` raises.
+    """
+    config, _ = saved_config(workdir)
+    split = split or config.data.eval_split
+    source = _open(config, split, data_dir, partial)
+    _check_classes(source, classes, exported)
+    console = rich.console.Console(highlight=False, markup=False)
+    score = functools.partial(score_labels, label, len(classes), source, config.batch_size, config.data.threads)
+    report = _report(score, source, split, step, console)
+    _publish(report, exported, config, workdir / FOLDER / f"{split}-{exported.stem}.json", console)
+    return report
+
+
+def _report(
+    score: Callable[[Each], ConfusionMatrix], source: Source, split: str, step: int, console: rich.console.Console
+) -> dict[str, Any]:
+    """What `evaluate` gives back; `score` calls what it is given with every record and its labels."""
     instances = InstanceCounts()
-    step = deployed.contract.origin["step"] if deployed else trained.step
     with _progress(console) as progress:
         bar = progress.add_task(f"evaluating step {step} on {split}", total=len(source))
 
@@ -147,15 +167,23 @@ def _score(
                     raise InputError(f"instances of {record['id']}: {error}") from error
             progress.advance(bar)
 
-        reading = trained.config.batch_size, trained.config.data.threads
-        if deployed:
-            matrix = score_labels(deployed.label_at, len(source.classes), source, *reading, count)
-        else:
-            matrix = make_scorer(trained.model, *reading)(trained.variables, source, count)
-    report = {"split": split, "step": step, "images": len(source)} | matrix.scores(trained.classes.names)
+        matrix = score(count)
+    report = {"split": split, "step": step, "images": len(source)} | matrix.scores(source.classes.names)
     if source.classes == CITYSCAPES:
         report |= cityscapes_scores(matrix, instances if "instances" in source[0] else None)
     return report
+
+
+def _publish(
+    report: dict[str, Any], network: pathlib.Path, config: ConfigDict, file: pathlib.Path, console: rich.console.Console
+) -> None:
+    """Shows a report and writes it."""
+    console.print(f"{network}, step {report['step']}: {report['images']} images of {report['split']}", soft_wrap=True)
+    console.print(_table(report))
+    if config.data.source == "cityscapes" and "iiou" not in report:
+        console.print("iIoU is left out: the data have no instance ids")
+    write_whole(file, json.dumps(report, indent=2) + "\n")
+    console.print(f"wrote {file}", soft_wrap=True)
 
 
 def submit(
@@ -189,6 +217,11 @@ def _open(config: ConfigDict, split: str, data_dir: str, partial: bool, labelled
     data = config.data.copy_and_resolve_references()
     data.dir, data.partial = data_dir or data.dir, data.partial or partial
     return load_source(data, split, labelled=labelled, instances=labelled)
+
+
+def _check_classes(source: Source, classes: ClassMap, network: pathlib.Path) -> None:
+    if source.classes.names != classes.names:
+        raise InputError(f"{source} has other classes than {network} was trained on: {', '.join(source.classes.names)}")
 
 
 def _draw_panels(

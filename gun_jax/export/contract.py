@@ -23,6 +23,7 @@ class Contract:
       format: one of `FORMATS`.
       file: name of the network's file, in the folder of the contract.
       size: (height, width) of images and of labels; None: any, the same for both.
+      minimum: (height, width) of the smallest images.
       classes: names and colours.
       origin: what it was made from and how, to be read by people.
     """
@@ -30,6 +31,7 @@ class Contract:
     format: str
     file: str
     size: tuple[int, int] | None
+    minimum: tuple[int, int]
     classes: ClassMap
     origin: dict[str, Any]
 
@@ -42,6 +44,7 @@ class Contract:
             "input": {
                 "name": "images",
                 "shape": [_BATCH, *_sides(self.size), 3],
+                "minimum": [1, *self.minimum, 3],
                 "layout": "NHWC",
                 "dtype": "uint8",
                 "channels": "RGB",
@@ -77,14 +80,15 @@ def read_contract(path: pathlib.Path) -> Contract:
         return Contract(
             content["format"],
             content["file"],
-            _size(content["input"]["shape"][1:3]),
+            _size(content["input"]["shape"]),
+            _height_width(content["input"]["minimum"]),
             ClassMap(tuple(one["name"] for one in classes), tuple(tuple(one["color"]) for one in classes)),
             content["origin"],
         )
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; name the JSON file that export.py wrote") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not the JSON file that export.py writes beside a network") from error
+        raise InputError(f"{path} is not the JSON file that export.py writes beside a network; export again") from error
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -96,5 +100,12 @@ def _sides(size: tuple[int, int] | None) -> Sequence[int | str]:
     return size or ("height", "width")
 
 
-def _size(sides: list) -> tuple[int, int] | None:
-    return None if "height" in sides else (sides[0], sides[1])
+def _size(shape: Any) -> tuple[int, int] | None:
+    return None if shape == [_BATCH, *_sides(None), 3] else _height_width(shape)
+
+
+def _height_width(shape: Any) -> tuple[int, int]:
+    match shape:
+        case [_, int(height), int(width), 3]:
+            return height, width
+    raise ValueError(f"{shape!r} is no shape of images")

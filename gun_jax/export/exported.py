@@ -35,9 +35,9 @@ class Exported:
         """
         labels = self.label(images)
         if labels.shape[1:] != size:
-            given, expected = (f"{height}x{width}" for height, width in (labels.shape[1:], size))
             raise InputError(
-                f"labels of {given} where {expected} (height x width) is expected; export with that --size"
+                f"labels of {_shown(labels.shape[1:])} where {_shown(size)} (height x width) is expected; "
+                "export with that --size"
             )
         return labels
 
@@ -64,14 +64,19 @@ def load_exported(path: pathlib.Path) -> Exported:
         raise InputError(f"{file} is not a {contract.format} network: {error}") from error
 
     def checked(images: np.ndarray) -> np.ndarray:
-        if contract.size and images.shape[1:3] != contract.size:
-            given, taken = (f"{height}x{width}" for height, width in (images.shape[1:3], contract.size))
-            raise InputError(
-                f"images of {given}, but {file} takes {taken} (height x width); export it with --size={given}"
-            )
+        size = images.shape[1:3]
+        given = f"images of {_shown(size)}, but {file} takes"
+        if contract.size and size != contract.size:
+            raise InputError(f"{given} {_shown(contract.size)} (height x width); export it with --size={_shown(size)}")
+        if size[0] < contract.minimum[0] or size[1] < contract.minimum[1]:
+            raise InputError(f"{given} {_shown(contract.minimum)} (height x width) or more; enlarge them")
         return label(images)
 
     return Exported(contract, checked)
+
+
+def _shown(size: tuple[int, ...]) -> str:
+    return "x".join(map(str, size))
 
 
 def _stablehlo(file: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:

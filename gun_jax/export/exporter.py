@@ -3,7 +3,9 @@
 import functools
 import importlib
 import pathlib
+import tempfile
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import jax.numpy as jnp
@@ -15,11 +17,11 @@ from gun_jax.data.folders import FolderSource
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError, check_choice, check_count
 from gun_jax.export.contract import FORMATS, Contract, versions
-from gun_jax.files import write_whole
 from gun_jax.inference import Trained, load_checkpoint
 
 FOLDER = "export"  # in the workdir
-_LEAST_SIDE = 64  # pixels
+_LEAST_SIDE = 64  # pixels, of a fixed size
+_PICTURES = 300
 
 
 def export(
@@ -27,7 +29,7 @@ def export(
     format: str,
     size: tuple[int, int] | None = None,
     calibration: pathlib.Path | None = None,
-    pictures: int = 300,
+    pictures: int | None = None,
     step: int | None = None,
 ) -> pathlib.Path:
     """Writes `WORKDIR/export/FORMAT.*`: a trained network, and what it takes and gives.
@@ -39,7 +41,7 @@ def export(
         picture of `calibration`, or else of the run's data.
       calibration: for "openvino-int8", a folder of pictures like those that the network will see; by default the
         run's training pictures. Those of another size are resized.
-      pictures: how many of them to use at most, spread evenly.
+      pictures: how many of them to use at most, spread evenly; by default 300.
       step: of the checkpoint; by default the newest.
 
     Returns:
@@ -47,12 +49,16 @@ def export(
 
     Raises:
       InputError: no such run, format or folder; a size is needed and cannot be found; the packages of the `export`
-        extra are missing.
+        extra are missing; the files cannot be written. What was exported before stays then.
     """
     check_choice("export", "format", format, FORMATS)
+    if format != "openvino-int8":
+        for flag, value in (("calibration", calibration), ("pictures", pictures)):
+            if value is not None:
+                raise InputError(f"--{flag} is of no use to --format={format}; leave it out, or take openvino-int8")
+    if pictures is None:
+        pictures = _PICTURES
     check_count("export", "pictures", pictures)
-    if calibration and format != "openvino-int8":
-        raise InputError(f"--calibration is of no use to --format={format}; leave it out, or take openvino-int8")
     if size and format == "stablehlo":
         raise InputError("--size is of no use to --format=stablehlo, which takes images of any size; leave it out")
     if size and min(size) < _LEAST_SIDE:
@@ -66,37 +72,36 @@ def export(
         "model": trained.config.model.to_dict(),
         "versions": versions("jax", "flax") | {"gun_jax": gun_jax.__version__},
     }
-    contract.unlink(missing_ok=True)  # never one that tells of another network
-    shape = None  # any
     if format == "stablehlo":
-        from gun_jax.export.stablehlo import PLATFORMS, stablehlo_network
+        from gun_jax.export.stablehlo import LEAST_SIDE, PLATFORMS, stablehlo_network
 
-        write_whole(file, stablehlo_network(trained.model, trained.variables))
+        shape, minimum = None, (LEAST_SIDE, LEAST_SIDE)
+        network = stablehlo_network(trained.model, trained.variables)
         origin["platforms"] = list(PLATFORMS)
     elif format == "openvino-int8":
         source = _pictures(trained, calibration, trained.config.data.train_split)
-        shape = size or _picture_size(source)
+        shape = minimum = size or _picture_size(source)
         chosen = np.unique(np.linspace(0, len(source) - 1, min(pictures, len(source))).round().astype(int)).tolist()
         console.print(f"calibrating on {len(chosen)} pictures of {source}", soft_wrap=True)
-        _write(trained, format, shape, file, (chosen, functools.partial(_picture, source, shape)))
+        network = _by_onnx(trained, format, shape, (chosen, functools.partial(_picture, source, shape)))
         origin["calibration"] = {"pictures": str(source), "count": len(chosen)}
     else:
-        shape = size or _picture_size(_pictures(trained, None, trained.config.data.eval_split))
-        _write(trained, format, shape, file)
-    Contract(format, file.name, shape, trained.classes, origin).write(contract)
+        shape = minimum = size or _picture_size(_pictures(trained, None, trained.config.data.eval_split))
+        network = _by_onnx(trained, format, shape)
+    _replace(contract, file, network)
+    Contract(format, file.name, shape, minimum, trained.classes, origin).write(contract)
     megabytes = sum(part.stat().st_size for part in {file, file.with_suffix(".bin")} if part.exists()) / 1e6
     console.print(f"wrote {file} ({megabytes:.0f} MB) and {contract.name}, of step {trained.step}", soft_wrap=True)
     return contract
 
 
-def _write(
+def _by_onnx(
     trained: Trained,
     format: str,
     size: tuple[int, int],
-    file: pathlib.Path,
     calibration: tuple[list[int], Callable[[int], np.ndarray]] | None = None,
-) -> None:
-    """Writes the forms that are made by way of ONNX; `calibration` is what `quantise` asks for."""
+) -> Any:
+    """The forms that are made by way of ONNX: bytes, or OpenVINO's; `calibration` is what `quantise` asks for."""
     try:
         from gun_jax.export.onnx_network import onnx_network
 
@@ -110,12 +115,35 @@ def _write(
         ) from error
     network = onnx_network(trained.model.clone(dtype=jnp.float32), trained.variables, size, size)
     if format == "onnx":
-        write_whole(file, network.SerializeToString())
-        return
+        return network.SerializeToString()
     converted = openvino_network.openvino_network(network)
-    if calibration:
-        converted = openvino_network.quantise(converted, *calibration)
-    openvino_network.write_network(converted, file)
+    return openvino_network.quantise(converted, *calibration) if calibration else converted
+
+
+def _replace(contract: pathlib.Path, file: pathlib.Path, network: Any) -> None:
+    """Writes a network, bytes or OpenVINO's, whole or not at all; the contract of the one that was there goes.
+
+    Raises:
+      InputError: it cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".unfinished-") as folder:
+            unfinished = pathlib.Path(folder, file.name)
+            if isinstance(network, bytes):
+                unfinished.write_bytes(network)
+            else:
+                from gun_jax.export.openvino_network import write_network
+
+                write_network(network, unfinished)
+            contract.unlink(missing_ok=True)  # never one that tells of another network
+            for part in pathlib.Path(folder).iterdir():
+                part.replace(file.with_name(part.name))
+    except OSError as error:
+        raise InputError(
+            f"cannot write {file} and {contract.name}: {error.strerror}; remove what is in the way, or choose a "
+            "--workdir that can be written"
+        ) from error
 
 
 def _pictures(trained: Trained, folder: pathlib.Path | None, split: str) -> Source:

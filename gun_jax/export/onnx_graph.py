@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from gun_jax.errors import InputError
 from gun_jax.models.encoder import RESIZE_CALL, resize
 
-OPSET = 18  # the first with antialiased Resize
+OPSET = 18  # the first whose Resize takes the axes
 _IR_VERSION = 10  # that readers of this opset know
 _TO_NCHW = (0, 3, 1, 2)
 _AXIS = {0: 0, 1: 2, 2: 3, 3: 1}  # of a map, in the graph

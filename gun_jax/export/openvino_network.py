@@ -1,7 +1,6 @@
 """The network for OpenVINO, as it is or in 8 bits."""
 
 import logging
-import os
 import pathlib
 import tempfile
 from collections.abc import Callable, Sequence
@@ -9,7 +8,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import onnx
 
-from gun_jax.errors import InputError
 from gun_jax.export.quiet_openvino import openvino
 
 
@@ -29,7 +27,6 @@ def quantise(network: openvino.Model, pictures: Sequence[int], read: Callable[[i
       pictures: their numbers.
       read: gives one, uint8 (1, H, W, 3), as the network takes it.
     """
-    os.environ.setdefault("NNCF_CI", "1")  # else it reports its use over the network
     import nncf
 
     nncf.set_log_level(logging.ERROR)
@@ -38,17 +35,5 @@ def quantise(network: openvino.Model, pictures: Sequence[int], read: Callable[[i
 
 
 def write_network(network: openvino.Model, path: pathlib.Path) -> None:
-    """Writes PATH.xml and PATH.bin beside it, whole or not at all.
-
-    Raises:
-      InputError: they cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".unfinished-") as folder:
-            unfinished = pathlib.Path(folder, path.name)
-            openvino.save_model(network, unfinished, compress_to_fp16=False)
-            for ending in (".bin", ".xml"):
-                os.replace(unfinished.with_suffix(ending), path.with_suffix(ending))
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose a --workdir that can be written") from error
+    """Writes PATH, which is an .xml, and a .bin beside it."""
+    openvino.save_model(network, path, compress_to_fp16=False)

@@ -1,6 +1,8 @@
 """`export`, what it writes, and running and scoring that again."""
 
+import errno
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -13,14 +15,15 @@ import pytest
 import gun_jax
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
-from gun_jax.evaluation import evaluate
+from gun_jax.evaluation import evaluate, evaluate_exported
 from gun_jax.export.contract import FORMATS
 from gun_jax.export.exported import load_exported
 from gun_jax.export.exporter import export
 
-for package in ("onnx", "onnxruntime", "openvino", "nncf"):
+for package in ("onnx", "onnxruntime", "gun_jax.export.quiet_openvino", "nncf"):
     pytest.importorskip(package)
 
+ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 SIZE = 64, 128  # of the run's scenes
 
 
@@ -58,6 +61,15 @@ def contract(workdir, form):
     return workdir / "export" / f"{form}.json"
 
 
+def exported_files(workdir):
+    return {path.name: path.read_bytes() for path in (workdir / "export").iterdir()}
+
+
+def run_evaluation(*arguments):
+    """evaluate.py as it is typed."""
+    return subprocess.run([sys.executable, ROOT / "evaluate.py", *arguments], capture_output=True, text=True)
+
+
 @pytest.mark.parametrize("form", ["stablehlo", "onnx", "openvino"])
 def test_what_is_loaded_again_gives_the_labels_of_the_run(form, workdir, images, expected):
     labels = load_exported(contract(workdir, form)).label(images)
@@ -78,6 +90,7 @@ def test_the_contract_says_what_goes_in_and_comes_out(form, workdir, random_run,
     assert (workdir / "export" / said["file"]).is_file()
     sides = ["height", "width"] if form == "stablehlo" else list(SIZE)
     assert said["input"]["shape"] == ["batch", *sides, 3]
+    assert said["input"]["minimum"] == [1, *((16, 16) if form == "stablehlo" else SIZE), 3]
     assert said["output"]["shape"] == ["batch", *sides]
     assert [said["input"][key] for key in ("dtype", "layout", "range")] == ["uint8", "NHWC", [0, 255]]
     assert said["classes"][13] == {"name": "car", "color": [0, 0, 142]}
@@ -93,10 +106,24 @@ def test_calibration_is_told(workdir):
 
 @pytest.mark.parametrize("form", ["onnx", "stablehlo"])
 def test_evaluation_of_an_exported_network_has_the_scores_of_the_run(form, workdir):
-    report = evaluate(workdir, exported=contract(workdir, form))
+    network = load_exported(contract(workdir, form))
+    report = evaluate_exported(workdir, contract(workdir, form), network.label_at, network.contract.classes, 7)
     assert report["miou"] == pytest.approx(evaluate(workdir)["miou"], abs=2e-3)
     assert report["images"] == 5
     assert json.loads((workdir / "evaluation" / f"val-{form}.json").read_text()) == report
+
+
+def test_an_exported_network_is_scored_without_the_checkpoints(workdir, tmp_path):
+    shutil.copytree(workdir, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "evaluation"))
+    done = run_evaluation(f"--exported={contract(tmp_path / 'run', 'onnx')}")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "run" / "evaluation" / "val-onnx.json").read_text())
+    assert report["miou"] == pytest.approx(evaluate(workdir)["miou"], abs=2e-3)
+    assert (report["step"], report["images"]) == (7, 5)
+
+
+def test_images_of_the_smallest_size_are_labelled(workdir, images):
+    assert load_exported(contract(workdir, "stablehlo")).label(images[:, :16, :16]).shape == (3, 16, 16)
 
 
 def test_nothing_unfinished_is_left_behind(workdir):
@@ -107,7 +134,37 @@ def test_nothing_unfinished_is_left_behind(workdir):
 def test_openvino_is_loaded_without_a_process_that_reports_it():
     program = "import jax; jax.numpy.ones(1); import gun_jax.export.openvino_network"
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     assert "fork" not in done.stderr
+
+
+TELEMETRY = """
+class Telemetry:
+    def __init__(self, *_, app_name, **__):
+        self.app_name = app_name
+    def start_session(self, *_, **__):
+        print("told of", self.app_name)
+    send_event = end_session = start_session
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "told"),
+    [
+        ("import gun_jax.export.openvino_network, nncf", ""),
+        ("import gun_jax.export.quiet_openvino, nncf, openvino", ""),
+        ("import openvino, gun_jax.export.openvino_network, nncf", "told of OpenVINO\n"),  # by the first import
+    ],
+)
+def test_none_of_our_imports_lets_openvino_or_nncf_report_its_use(imports, told, tmp_path):
+    (tmp_path / "openvino_telemetry" / "backend").mkdir(parents=True)
+    (tmp_path / "openvino_telemetry" / "__init__.py").write_text(TELEMETRY)
+    (tmp_path / "openvino_telemetry" / "backend" / "backend_ga4.py").touch()
+    program = f"{imports}; nncf.telemetry.wrapper.telemetry.send_event('', '', '')"
+    environment = {key: value for key, value in os.environ.items() if key != "NNCF_CI"}  # else inherited from here
+    environment["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{ROOT}"
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, told), done.stderr
 
 
 # What is refused
@@ -116,6 +173,12 @@ def test_openvino_is_loaded_without_a_process_that_reports_it():
 def test_images_of_another_size_are_refused(workdir, images):
     with pytest.raises(InputError, match=r"32x128.*takes 64x128.*--size=32x128"):
         load_exported(contract(workdir, "onnx")).label(images[:, :32])
+
+
+@pytest.mark.parametrize("size", [(15, 40), (40, 15)])
+def test_images_that_are_too_small_are_refused(size, workdir, images):
+    with pytest.raises(InputError, match=rf"images of {size[0]}x{size[1]}.*takes 16x16 \(height x width\) or more"):
+        load_exported(contract(workdir, "stablehlo")).label(images[:, : size[0], : size[1]])
 
 
 @pytest.mark.parametrize("form", ["onnx", "openvino", "stablehlo"])
@@ -141,7 +204,20 @@ def test_a_contract_of_another_form_is_named(content, tmp_path):
         load_exported(tmp_path / "a.json")
 
 
-@pytest.mark.parametrize("change", [{"file": "../onnx.onnx"}, {"format": "torchscript"}, {"origin": {}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"file": "../onnx.onnx"},
+        {"format": "torchscript"},
+        {"origin": {}},
+        *(
+            {"input": {"shape": shape, "minimum": [1, 16, 16, 3]}}
+            for shape in (["batch"], ["batch", "64", "128", 3], ["batch", "height", 128, 3], ["batch", 64, None, 3], 4)
+        ),
+        {"input": {"shape": ["batch", "height", "width", 3], "minimum": [16, 16]}},
+    ],
+    ids=str,
+)
 def test_a_contract_that_was_changed_by_hand_is_named(change, workdir, tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(json.loads(contract(workdir, "onnx").read_text()) | change))
     with pytest.raises(InputError, match=r"a\.json is not the JSON file"):
@@ -158,19 +234,43 @@ def test_a_missing_contract_is_named(tmp_path):
     [
         ("torchscript", {}, "'torchscript'; expected one of stablehlo, onnx, openvino, openvino-int8"),
         ("onnx", {"calibration": "."}, "--calibration is of no use to --format=onnx"),
+        ("onnx", {"pictures": 300}, "--pictures is of no use to --format=onnx"),
         ("stablehlo", {"size": (64, 64)}, "--size is of no use to --format=stablehlo"),
         ("onnx", {"size": (8, 64)}, "--size is 8x64; expected 64 pixels or more"),
         ("openvino-int8", {"pictures": 0}, "pictures 0; expected a whole number"),
         ("openvino-int8", {"calibration": "/no/such/folder"}, "/no/such/folder does not exist"),
     ],
 )
-def test_impossible_exports_are_refused(form, options, message, workdir):
+def test_impossible_exports_are_refused_and_leave_what_was_there(form, options, message, workdir):
+    there = exported_files(workdir)
     options = {name: pathlib.Path(value) if name == "calibration" else value for name, value in options.items()}
     with pytest.raises(InputError, match=message):
         export(workdir, form, **options)
+    assert exported_files(workdir) == there
 
 
-@pytest.mark.parametrize("options", [{"panels": 1}, {"trimap": True}, {"step": 3}])
-def test_an_exported_network_is_only_scored(options, workdir):
-    with pytest.raises(InputError, match="--exported only scores"):
-        evaluate(workdir, exported=contract(workdir, "onnx"), **options)
+@pytest.mark.parametrize("form", ["onnx", "openvino"])
+def test_an_export_that_cannot_be_written_is_refused_and_leaves_what_was_there(form, workdir, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    there = exported_files(workdir)
+    monkeypatch.setattr(pathlib.Path, "write_bytes", fail)
+    monkeypatch.setattr("gun_jax.export.openvino_network.write_network", fail)
+    with pytest.raises(InputError, match=rf"cannot write .*{form}.* and {form}\.json: No space left on device; .*"):
+        export(workdir, form)
+    assert exported_files(workdir) == there
+
+
+def test_a_folder_in_the_place_of_a_contract_is_told(random_run, tmp_path):
+    shutil.copytree(random_run.workdir, tmp_path / "run")
+    contract(tmp_path / "run", "onnx").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"cannot write .*onnx\.json: Is a directory; remove what is in the way"):
+        export(tmp_path / "run", "onnx")
+
+
+@pytest.mark.parametrize("option", ["--panels=1", "--trimap", "--against=a", "--step=3"])
+def test_an_exported_network_is_only_scored(option):
+    done = run_evaluation("--exported=onnx.json", option)
+    assert done.returncode == 2
+    assert done.stderr == "evaluate.py: --exported only scores; leave out --panels, --trimap, --against and --step\n"
