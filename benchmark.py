@@ -18,19 +18,23 @@ from gun_jax.errors import InputError
 
 _TABLES = flags.DEFINE_list("tables", ["1", "2", "4"], "Tables of the paper.")
 _SIZE = flags.DEFINE_string("size", "512x1024", "HEIGHTxWIDTH of what the medium branch sees, and of the labels.")
-_ROUNDS = flags.DEFINE_integer("rounds", 9, "How often each network runs; of --peers, how often each case.")
+_ROUNDS = flags.DEFINE_integer("rounds", 9, "How often each network or case runs; scaling and start-up have their own.")
 _WIDTH = flags.DEFINE_float("width", 1.0, "Factor on all channels.")
 _DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Of convolutions and activations.")
 _PEERS = flags.DEFINE_bool("peers", False, "Sets the final network beside its peers in place of the paper's tables.")
 _PARTS = flags.DEFINE_list("parts", [], "Of --peers: some of labels, gum, export, training, ...; by default all.")
-_MARKDOWN = flags.DEFINE_string("markdown", None, "File to write the tables into.")
+_MARKDOWN = flags.DEFINE_string(
+    "markdown", None, "File to write the tables into; of --peers, the parts that it measures."
+)
+_OF_TABLES = "tables", "size", "width", "dtype", "compilation_cache"
 
 
 def main() -> None:
     command = " ".join(["benchmark.py", *sys.argv[1:]])
     markdown = pathlib.Path(_MARKDOWN.value) if _MARKDOWN.value else None
-    if _PARTS.value and not _PEERS.value:
-        raise InputError("--parts is of --peers; add that")
+    for name in _OF_TABLES if _PEERS.value else ("parts",):
+        if flags.FLAGS[name].present:
+            raise InputError(f"--{name} is of no use {'to' if _PEERS.value else 'without'} --peers; leave it out")
     if _PEERS.value:
         from gun_jax.benchmark.report import PARTS, report  # after the flags: bad ones are told at once
 

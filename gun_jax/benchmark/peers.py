@@ -2,11 +2,16 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import json
+import os
+import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
 
 import numpy as np
 
@@ -18,7 +23,7 @@ SMALL, LARGE = ((180, 240), 8), ((360, 480), 8)
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """A row of the table: a case of `gun_jax.benchmark.worker` by another one.
+    """A row of the table: a case of `MODULES` by another one.
 
     Attributes:
       what: is compared.
@@ -42,6 +47,13 @@ class Measured:
     of: np.ndarray
     by: np.ndarray
 
+
+_TRAINING = (
+    Comparison("training step", "jax training", "torch training"),
+    Comparison("training step, oneDNN", "jax training, oneDNN", "torch training", 0.90),
+    Comparison("memory of training", "jax training", "torch training", memory=True),
+    Comparison("memory of training, oneDNN", "jax training, oneDNN", "torch training", 1.00, memory=True),
+)
 
 # Groups of comparisons at one size (height, width) and batch; the cases of a group run in turn.
 GROUPS: dict[str, tuple[tuple[tuple[int, int], int], tuple[Comparison, ...]]] = {
@@ -72,68 +84,144 @@ GROUPS: dict[str, tuple[tuple[tuple[int, int], int], tuple[Comparison, ...]]] = 
     ),
     "training": (
         SMALL,
-        (
-            Comparison("training step", "jax training", "torch training", 0.90),
-            Comparison("memory of training", "jax training", "torch training", 1.00, memory=True),
-        ),
+        _TRAINING,
     ),
     "training-large": (
         LARGE,
-        (
-            Comparison("training step", "jax training", "torch training", 0.90),
-            Comparison("memory of training", "jax training", "torch training", 1.00, memory=True),
-        ),
+        _TRAINING,
     ),
 }
 
 
+# The module in `gun_jax.benchmark.cases` of each case.
+MODULES = {
+    **dict.fromkeys(("jax", "jax nearest", "jax baseline"), "jax_labels"),
+    **dict.fromkeys(("jax training", "jax training, oneDNN"), "jax_training"),
+    **dict.fromkeys(("matrix product", "memory traffic"), "jax_limits"),
+    **dict.fromkeys(("torch", "torch.compile", "torch training"), "torch_cases"),
+    **dict.fromkeys(("openvino", "openvino int8", "export", "export int8"), "openvino_cases"),
+}
+
+_WORKER = pathlib.Path(__file__).with_name("cases") / "worker.py"
+_ROOT = pathlib.Path(__file__).parents[2]  # where `gun_jax` is found, installed or not
+
+Input = tuple[str, tuple[int, int], int]
+Say = Callable[[str], None]
+
+
+@contextlib.contextmanager
+def started(case: str, size: tuple[int, int], batch: int) -> Iterator["Worker"]:
+    """A case of `MODULES` in a process of its own, prepared and compiled; it ends with the context.
+
+    Raises:
+      InputError: the process ended, as for want of a package.
+    """
+    command = [sys.executable, str(_WORKER), MODULES[case], case, *map(str, (*size, batch))]
+    path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(
+            command,
+            bufsize=0,  # nothing is left to be written when the process has ended
+            env=os.environ | {"PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+        ) as process,
+    ):
+        try:
+            worker = Worker(case, process, complaints)
+            worker.answer()
+            yield worker
+        finally:
+            process.kill()
+
+
+@dataclasses.dataclass(frozen=True)
 class Worker:
-    """A process of `gun_jax.benchmark.worker`; use it as a context."""
+    """A process of `gun_jax.benchmark.cases.worker`, and the file of what it says beside its answers."""
 
-    def __init__(self, case: str, size: tuple[int, int], batch: int):
-        self.case = case
-        self._complaints = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process
-        command = [sys.executable, "-m", "gun_jax.benchmark.worker", case, *map(str, (*size, batch))]
-        self._process = subprocess.Popen(
-            command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._complaints
-        )
-        assert self._process.stdin and self._process.stdout
-        self._asked, self._answered = self._process.stdin, self._process.stdout
-        self._answer()
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._process.kill()
-        self._process.wait()
-        for file in (self._asked, self._answered, self._complaints):
-            file.close()
+    case: str
+    process: subprocess.Popen[bytes]
+    complaints: IO[bytes]
 
     def measure(self) -> float:
         """Seconds of a run."""
-        self._asked.write("\n")
-        self._asked.flush()
-        return self._answer()["seconds"]
+        assert self.process.stdin
+        with contextlib.suppress(BrokenPipeError):  # it has ended: `answer` says how
+            self.process.stdin.write(b"\n")
+        return self.answer()["seconds"]
 
     def finish(self) -> int:
         """Ends the process: its peak memory, bytes."""
-        self._asked.close()
-        return self._answer()["peak"]
+        assert self.process.stdin
+        self.process.stdin.close()
+        return self.answer()["peak"]
 
-    def _answer(self) -> dict:
-        line = self._answered.readline()
-        if line:
+    def answer(self) -> dict:
+        """The next line of the process.
+
+        Raises:
+          InputError: it ended.
+        """
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        if line.endswith(b"\n"):
             return json.loads(line)
-        self._process.wait()
-        self._complaints.seek(0)
-        told = self._complaints.read().strip().splitlines() or ["nothing"]
-        missing = ": it needs the `parity` and `export` extras, make install EXTRAS=test,export,parity"
-        raise InputError(f"{self.case} ended with {told[-1]!r}{missing * ('ModuleNotFound' in told[-1])}")
+        status = self.process.wait()
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+        memory = " (as the system ends processes for want of memory)" if status == -signal.SIGKILL else ""
+        self.complaints.seek(0)
+        told = self.complaints.read().decode(errors="replace").strip().splitlines() or ["nothing"]
+        missing = [line for line in told if line.startswith("ModuleNotFoundError")]
+        extras = ": it needs the `parity` and `export` extras, make install EXTRAS=test,export,parity"
+        raise InputError(
+            f"{self.case} ended with {how}{memory} and said {(missing or told)[-1]!r}{extras if missing else ''}"
+        )
 
 
-def compare(group: str, rounds: int, say: Callable[[str], None] = lambda line: None) -> list[Measured]:
-    """Measures a group: every case starts and compiles, and then each runs once in every round, in a new order.
+def in_turn(part: str, inputs: Sequence[Input], rounds: int, say: Say = lambda line: None) -> np.ndarray:
+    """Every case starts and compiles, and then each runs once in every round, in a new order.
+
+    Args:
+      part: what to name to `say`.
+      inputs: case, size and batch of each.
+      rounds: how many.
+      say: is told what is going on.
+
+    Returns:
+      Seconds, float64 (rounds, inputs).
+
+    Raises:
+      InputError: a case failed, as for want of a package or of memory.
+    """
+    seconds = np.zeros((rounds, len(inputs)))
+    with contextlib.ExitStack() as stack:
+        workers = []
+        for case, (height, width), batch in inputs:
+            say(f"{part}: starting {case}, {batch}x{height}x{width}")
+            workers.append(stack.enter_context(started(case, (height, width), batch)))
+        orders = np.random.default_rng(0)
+        for number in range(rounds):
+            say(f"{part}: round {number + 1} of {rounds}")
+            for index in orders.permutation(len(inputs)):
+                seconds[number, index] = workers[index].measure()
+    return seconds
+
+
+def alone(case: str, size: tuple[int, int], batch: int) -> tuple[float, int]:
+    """Seconds of a run, and the peak memory of its process, bytes.
+
+    Start the case before: compiling takes more memory than running, and this finds compiled what that start left.
+    """
+    with started(case, size, batch) as worker:
+        return worker.measure(), worker.finish()
+
+
+def compare(group: str, rounds: int, say: Say = lambda line: None) -> list[Measured]:
+    """Measures a group: the time of all its cases in turn, and the memory of each that is compared by it.
+
+    Cases with oneDNN are left out where that is not installed.
 
     Args:
       group: of `GROUPS`.
@@ -141,30 +229,18 @@ def compare(group: str, rounds: int, say: Callable[[str], None] = lambda line: N
       say: is told what is going on.
 
     Raises:
-      InputError: a case failed, as for want of a package.
+      InputError: a case failed.
     """
     (size, batch), comparisons = GROUPS[group]
+    if importlib.util.find_spec("gun_jax_onednn") is None:
+        comparisons = tuple(one for one in comparisons if "oneDNN" not in one.of)
     names = list(dict.fromkeys(name for one in comparisons for name in (one.of, one.by)))
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    with contextlib.ExitStack() as stack:
-        workers = {}
-        for name in names:
-            say(f"{group}: starting {name}")
-            workers[name] = stack.enter_context(Worker(name, size, batch))
-        orders = np.random.default_rng(0)
-        for number in range(rounds):
-            say(f"{group}: round {number + 1} of {rounds}")
-            for index in orders.permutation(len(names)):
-                seconds[names[index]].append(workers[names[index]].measure())
-    peaks: dict[str, float] = {}
+    times = in_turn(group, [(name, size, batch) for name in names], rounds, say).T
+    seconds = dict(zip(names, times, strict=True))
+    peaks: dict[str, np.ndarray] = {}
     for name in dict.fromkeys(name for one in comparisons if one.memory for name in (one.of, one.by)):
         say(f"{group}: memory of {name}")
-        # Of a start of its own, which finds compiled what the first one left: compiling takes more than running.
-        with Worker(name, size, batch) as worker:
-            worker.measure()
-            peaks[name] = worker.finish()
-    measured = []
-    for one in comparisons:
-        of, by = ([peaks[name]] if one.memory else seconds[name] for name in (one.of, one.by))
-        measured.append(Measured(one, np.asarray(of), np.asarray(by)))
-    return measured
+        peaks[name] = np.asarray([alone(name, size, batch)[1]], float)
+    return [
+        Measured(one, *((peaks if one.memory else seconds)[name] for name in (one.of, one.by))) for one in comparisons
+    ]

@@ -8,6 +8,8 @@ import sys
 import tempfile
 import time
 
+import numpy as np
+
 from gun_jax.errors import InputError
 
 _SETTINGS = (
@@ -19,15 +21,15 @@ _SETTINGS = (
 _FIRST_STEP = re.compile(r"([\d.]+) s after the start of the program")
 
 
-def start_up(root: pathlib.Path) -> dict[str, tuple[float, float]]:
+def start_up(root: pathlib.Path) -> dict[str, np.ndarray]:
     """Seconds of the first and of the second start, with an empty cache folder and then with what the first left.
 
     Args:
       root: folder of train.py and evaluate.py.
 
     Returns:
-      "first training step", from the start of `train.py` on the demo's network to the end of its first step, and
-      "evaluate.py", from its start to its end, on 8 scenes.
+      float64 (2,) each: "first training step", from the start of `train.py` on the demo's network to the end of its
+      first step, and "evaluate.py", from its start to its end, on 8 scenes.
 
     Raises:
       InputError: a program fails.
@@ -43,7 +45,7 @@ def start_up(root: pathlib.Path) -> dict[str, tuple[float, float]]:
         for _ in range(2):
             cache = f"--compilation_cache={folder}/for-evaluate"
             evaluation.append(run_program(root, "evaluate.py", run, cache)[1])
-    return {"first training step": (training[0], training[1]), "evaluate.py": (evaluation[0], evaluation[1])}
+    return {"first training step": np.asarray(training), "evaluate.py": np.asarray(evaluation)}
 
 
 def run_program(root: pathlib.Path, program: str, *arguments: str) -> tuple[str, float]:

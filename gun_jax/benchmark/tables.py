@@ -1,14 +1,10 @@
 """The networks of the paper's tables, timed side by side on the device at hand."""
 
 import dataclasses
-import datetime
-import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import rich.box
 import rich.console
@@ -16,7 +12,9 @@ import rich.progress
 import rich.table
 
 from gun_jax import paper
-from gun_jax.benchmark.timing import machine, time_in_turn
+from gun_jax.benchmark.pages import check_page, markdown_table, origin
+from gun_jax.benchmark.timing import time_in_turn
+from gun_jax.benchmark.variables import random_variables
 from gun_jax.configuration import ConfigDict, build_model, default_config
 from gun_jax.counting import multiply_adds, parameters, receptive_fields
 from gun_jax.errors import InputError
@@ -25,6 +23,7 @@ from gun_jax.models import GUN
 from gun_jax.models.encoder import ENCODERS
 
 FINAL = "table4=fusion"
+_TITLE = "# The networks of the paper's tables"
 _CLASSES = 19
 _MEDIUM = 2  # the subsampling of the branch whose size a benchmark names
 _LEAST_SIDE = 64  # pixels
@@ -112,14 +111,7 @@ def _check(tables: Sequence[int], size: tuple[int, int], rounds: int, markdown: 
     if rounds < 1:
         raise InputError(f"--rounds is {rounds}; expected 1 or more")
     if markdown:
-        check_page(markdown)
-
-
-def check_page(path: pathlib.Path) -> None:
-    """Raises an InputError unless `--markdown` can be written."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"--markdown is {path}, which cannot be written; choose a file in a writable folder")
+        check_page(markdown, _TITLE)
 
 
 def _model_config(experiment: str, width: float, dtype: str) -> ConfigDict:
@@ -149,20 +141,6 @@ def make_network(model: GUN, size: tuple[int, int]) -> Network:
         receptive_fields(model),
         lambda: compiled(variables, image).block_until_ready(),
     )
-
-
-def random_variables(model: GUN) -> dict[str, Any]:
-    """Variables of a network, "params" and "batch_stats", NumPy arrays, with which it gives numbers of usual sizes."""
-    abstract = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, _LEAST_SIDE, _LEAST_SIDE, 3)))
-    return jax.tree.map_with_path(_random_leaf, abstract)
-
-
-def _random_leaf(path, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-    """Normal kernels that keep the size of what they see; batch norm that changes nothing."""
-    if path[-1].key == "kernel":
-        noise = np.random.default_rng(len(path)).standard_normal(leaf.shape)
-        return (noise / np.sqrt(np.prod(leaf.shape[:-1]))).astype(leaf.dtype)
-    return np.full(leaf.shape, float(path[-1].key in ("scale", "var")), leaf.dtype)
 
 
 def table_rows(table: int, networks: Mapping[str, Network], measured: Mapping[str, np.ndarray]) -> list[list[str]]:
@@ -222,9 +200,8 @@ def _page(
 ) -> str:
     """The tables as a page of Markdown."""
     parts = [
-        "# The networks of the paper's tables",
-        f"Written by the command; {datetime.date.today()}, {machine()}, JAX {jax.__version__}.",
-        f"```\npython {command}\n```",
+        _TITLE,
+        origin(command),
         f"Time of labels from one image, batch 1, {dtype}, {_CLASSES} classes, width {width:g}: median of {rounds} "
         "rounds after compiling, all networks in turn in every round, outputs waited for. The medium branch sees "
         f"{size[0]}x{size[1]} (height x width), and so large are the labels. Speed is relative to the final network, "
@@ -232,7 +209,5 @@ def _page(
         "of the convolutions. Receptive fields are in pixels of the full-size image. In bold: the paper's choice.",
     ]
     for table, of_table in rows.items():
-        lines = [f"| {' | '.join(HEADINGS)} |", "|---" + "|---:" * (len(HEADINGS) - 1) + "|"]
-        lines += [f"| {' | '.join(row)} |" for row in of_table]
-        parts += [f"## Table {table}", "\n".join(lines)]
+        parts += [f"## Table {table}", markdown_table(HEADINGS, of_table)]
     return "\n\n".join(parts) + "\n"

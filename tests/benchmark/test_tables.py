@@ -102,6 +102,7 @@ def test_the_same_network_in_two_tables_is_timed_once(monkeypatch):
         (["--size=32x64"], "--size is 32x64; expected 64 pixels or more"),
         (["--rounds=0"], "--rounds is 0"),
         (["--markdown=docs"], "--markdown is docs, which cannot be written"),
+        (["--markdown=README.md"], "--markdown is README.md, which holds something else"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -9,7 +9,7 @@ from gun_jax.training.step import cross_entropy
 
 torch = pytest.importorskip("torch")
 
-from gun_jax.benchmark.torch_network import TorchGUN, state_of  # noqa: E402
+from gun_jax.benchmark.cases.torch_network import TorchGUN, state_of  # noqa: E402
 
 SIZE = 64, 96
 

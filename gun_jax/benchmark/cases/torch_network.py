@@ -1,20 +1,23 @@
 """The final network in PyTorch, as a peer to be timed against and compared with; of the `parity` extra.
 
-Modules have the names of the Flax ones, so that `state_of` needs no table. Maps are (B, C, H, W).
+Modules have the names of the Flax ones, so that `state_of` needs no table. Maps are (B, C, H, W). DRN-D-22 is written
+out here: importing ours would load JAX into a process of PyTorch's.
 """
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import flax
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
-from gun_jax.models.drn import CHANNELS, DILATIONS, LEVELS, STRIDES, VARIANTS
-from gun_jax.models.encoder import FINE_LEVEL, HIGH_RESOLUTION_LEVEL
+_CHANNELS = 16, 16, 32, 64, 128, 256, 512, 512, 512  # of levels 0 to 8
+_LAYERS = 1, 1, 1, 2, 2, 2, 2, 1, 1
+_STRIDES = 1, 1, 2, 2, 2, 1, 1, 1, 1
+_DILATIONS = 1, 1, 1, 1, 1, 2, 4, 2, 1
+_LAST_LEVEL, _FINE_LEVEL, _HIGH_RESOLUTION_LEVEL = 8, 4, 2
 
 _NAMES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
@@ -51,14 +54,14 @@ class Block(nn.Module):
 def _levels() -> nn.ModuleDict:
     """DRN-D-22 without its head."""
     levels, into = {}, 3
-    for index in range(LEVELS):
+    for index, out in enumerate(_CHANNELS):
         layers: list[tuple[str, nn.Module]] = []
-        for number in range(VARIANTS["d22"].blocks[index]):
-            out, stride = CHANNELS[index], 1 if number else STRIDES[index]
+        for number in range(_LAYERS[index]):
+            stride = 1 if number else _STRIDES[index]
             if 3 <= index <= 6:
-                layer: nn.Module = Block(into, out, stride, DILATIONS[index])
+                layer: nn.Module = Block(into, out, stride, _DILATIONS[index])
             else:
-                layer = ConvNorm(into, out, 3 if index else 7, stride, DILATIONS[index])
+                layer = ConvNorm(into, out, 3 if index else 7, stride, _DILATIONS[index])
             layers.append((f"layers_{number}", layer))
             into = out
         levels[f"levels_{index}"] = nn.Sequential(collections.OrderedDict(layers))
@@ -92,9 +95,9 @@ class TorchGUN(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         size = images.shape[2:]
         half = functional.interpolate(images, scale_factor=0.5, mode="bilinear", antialias=self.antialias)
-        low = self._features(half, LEVELS - 1)[-1]
-        levels = self._features(images, FINE_LEVEL)
-        medium, high_resolution = levels[-1], levels[HIGH_RESOLUTION_LEVEL]
+        low = self._features(half, _LAST_LEVEL)[-1]
+        levels = self._features(images, _FINE_LEVEL)
+        medium, high_resolution = levels[-1], levels[_HIGH_RESOLUTION_LEVEL]
         merged = functional.relu(self.fusion1["expand"](medium) + _resized(low, medium.shape[2:]))
         fused = self.fusion1["postprocess"](merged)
         logits = self.classifier(fused)
@@ -128,9 +131,17 @@ def state_of(variables: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """What `load_state_dict` of a `TorchGUN` takes (`strict=False`: batch counters are missing), of Flax variables."""
     state = {}
     for collection in ("params", "batch_stats"):
-        for path, leaf in flax.traverse_util.flatten_dict(variables[collection]).items():
+        for path, leaf in _leaves(variables[collection]):
             array = np.array(leaf)
             if path[-1] == "kernel":
                 array = array.transpose(3, 2, 0, 1).copy()
             state[".".join((*path[:-1], _NAMES[path[-1]]))] = torch.from_numpy(array)
     return state
+
+
+def _leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(tree, Mapping):
+        for name, child in tree.items():
+            yield from _leaves(child, (*path, name))
+    else:
+        yield path, tree
