@@ -54,6 +54,14 @@ def guided_upsample(
     Raises:
       InputError: a `ValueError`, for an unknown method or padding, or shapes or dtypes that are not as above.
     """
+    _check(features, offsets, method, padding)
+    x, y = _coordinates(features.shape[1:3], offsets, align_corners)  # (B, H, W) each
+    if method == "bilinear":
+        return _bilinear(features, x, y, padding)
+    return (_nearest_straight_through if straight_through else _nearest)(features, x, y, padding)
+
+
+def _check(features: jax.Array, offsets: jax.Array, method: str, padding: str) -> None:
     check_choice("guided_upsample", "method", method, METHODS)
     check_choice("guided_upsample", "padding", padding, PADDINGS)
     if features.ndim != 4 or offsets.ndim != 4 or offsets.shape[-1] != 2 or features.shape[0] != offsets.shape[0]:
@@ -67,11 +75,6 @@ def guided_upsample(
         raise InputError(f"guided_upsample: features of {features.dtype} have no mixtures; use method='nearest'")
     if 0 in features.shape[1:3]:
         raise InputError(f"guided_upsample: features {features.shape} have no pixel to read")
-
-    x, y = _coordinates(features.shape[1:3], offsets, align_corners)  # (B, H, W) each
-    if method == "bilinear":
-        return _bilinear(features, x, y, padding)
-    return (_nearest_straight_through if straight_through else _nearest)(features, x, y, padding)
 
 
 def guided_argmax(
@@ -87,6 +90,7 @@ def guided_argmax(
     Arguments and errors are those of `guided_upsample`. With `nearest` the classes are decided on the small map; with
     `bilinear`, on CPUs, class by class, so that the upsampled logits never exist. (There NaN counts as infinity.)
     """
+    _check(features, offsets, method, padding)
     sample = functools.partial(guided_upsample, method=method, align_corners=align_corners, padding=padding)
     if method == "nearest":  # the label of logits that are all zero is 0, so both paddings may read it
         labels = features.argmax(-1)[..., None].astype(jnp.int32)
@@ -101,7 +105,6 @@ def guided_argmax(
     def by_class(features: jax.Array, offsets: jax.Array) -> jax.Array:
         return _bilinear_argmax(features, *_coordinates(features.shape[1:3], offsets, align_corners), padding)
 
-    jax.eval_shape(plain, features, offsets)  # checks the arguments
     return jax.lax.platform_dependent(features, offsets, cpu=by_class, default=plain)
 
 
@@ -152,10 +155,60 @@ def _nearest_with_bilinear_slopes(padding, primals, tangents):
 
 def _bilinear(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:
     """Equation 4: of its sum over the map, the four terms that are not zero."""
+    # The backward pass reads the map again, in place of keeping four values an output pixel and channel.
+    return jax.checkpoint(lambda *arrays: _mixture(*arrays, padding))(features, x, y)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(3,))
+def _mixture(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:
+    return _plain_mixture(features, x, y, padding)
+
+
+@_mixture.defjvp
+def _mixture_and_slopes(padding, primals, tangents):
+    plain = functools.partial(_plain_slopes, padding=padding)
+    slopes = plain
+    if primals[0].shape[-1] <= _MOST_CLASSES:
+        by_class = functools.partial(_slopes_by_class, padding=padding)
+        slopes = functools.partial(jax.lax.platform_dependent, cpu=by_class, default=plain)
+    return _mixture(*primals, padding), slopes(primals, tangents)
+
+
+def _plain_mixture(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:
     quads, row, column, weights = _quads(features, x, y, padding)
     parts = jnp.split(_gather(quads, row, column), 4, axis=-1)  # (B, H, W, C) each
     terms = (weight[..., None] * part for weight, part in zip(weights, parts, strict=True))
     return functools.reduce(jnp.add, terms).astype(features.dtype)
+
+
+def _plain_slopes(primals: Sequence[jax.Array], tangents: Sequence[jax.Array], padding: Padding) -> jax.Array:
+    """The derivative of `_plain_mixture` along the tangents."""
+    return jax.jvp(functools.partial(_plain_mixture, padding=padding), primals, tangents)[1]
+
+
+def _slopes_by_class(primals: Sequence[jax.Array], tangents: Sequence[jax.Array], padding: Padding) -> jax.Array:
+    """`_plain_slopes` in the form whose transpose, the backward pass, is fastest on CPUs.
+
+    The map's part broadcasts one gradient to the four corners, which costs a third of joining four arrays. That of the
+    places reads the map one channel after the other, as `_bilinear_argmax` does: nothing is as large as its squares.
+    """
+    features, x, y = primals
+    quads, row, column, weights = _quads(features, x, y, padding)
+    quad_slopes, weight_slopes = jax.jvp(
+        lambda features, x, y: _quads(features, x, y, padding)[::3], tuple(primals), tuple(tangents)
+    )[1]
+    channels = features.shape[-1]
+    corners = _gather(quad_slopes.reshape(*quad_slopes.shape[:3], 4, channels), row, column)  # (B, H, W, 4, C)
+    by_map = jnp.sum(jnp.stack(weights, -1)[..., None] * corners, -2)
+
+    def by_place(channel: int) -> jax.Array:
+        planes = (quads[..., corner * channels + channel, None] for corner in range(4))  # (B, h, w, 1) each
+        terms = (
+            slope * _gather(plane, row, column)[..., 0] for slope, plane in zip(weight_slopes, planes, strict=True)
+        )
+        return functools.reduce(jnp.add, terms)
+
+    return (by_map + jnp.stack([by_place(channel) for channel in range(channels)], -1)).astype(features.dtype)
 
 
 def _bilinear_argmax(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:
@@ -211,9 +264,9 @@ def _pixel(position: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
 
 
 def _gather(features: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
-    """Reads (B, h, w, C) at rows and columns (B, H, W): (B, H, W, C)."""
-    batch, height, width, channels = features.shape
-    flat = features.reshape(batch, height * width, channels)
+    """Reads (B, h, w, ...) at rows and columns (B, H, W): (B, H, W, ...)."""
+    batch, height, width, *rest = features.shape
+    flat = features.reshape(batch, height * width, *rest)
     # One gather an image: under a mesh the batch axis stays on its device.
     read = jax.vmap(lambda pixels, index: jnp.take(pixels, index, axis=0, mode="clip"))
     return read(flat, row * width + column)

@@ -10,7 +10,7 @@ import pytest
 from jax.test_util import check_grads
 from sampling_by_hand import example, grid_position, paper_sum, sample
 
-from gun_jax import guided_upsample
+from gun_jax import guided_upsample, sampling
 
 # Gradients
 
@@ -38,6 +38,31 @@ def pull_back(method, padding, straight_through=False):
         return jnp.sum(out * weights)
 
     return jax.jit(jax.grad(loss, (0, 1)))(features, offsets), weights, features, offsets
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize("channels", [3, 65])
+@pytest.mark.parametrize("padding", ["border", "zeros"])
+def test_bilinear_gradients_are_the_automatic_ones_of_the_plain_form(padding, channels, dtype):
+    features, offsets = example((3, 4), (13, 11), seed=5, channels=channels)
+    features, offsets = jnp.asarray(features, dtype), jnp.asarray(offsets).at[0, :3].set(50.0)
+    back = jnp.asarray(np.random.default_rng(6).normal(size=(*offsets.shape[:3], channels)), dtype)
+
+    def plain(features, offsets):
+        places = sampling._coordinates(features.shape[1:3], offsets, False)
+        return sampling._plain_mixture(features, *places, padding)
+
+    ours = jax.vjp(lambda *arrays: sample(*arrays, padding=padding), features, offsets)[1](back)
+    for found, expected in zip(ours, jax.vjp(plain, features, offsets)[1](back), strict=True):
+        assert found.dtype == expected.dtype
+        scale = np.abs(np.asarray(expected, np.float32)).max()
+        near = 1e-4 if dtype == jnp.float32 else 2**-6
+        np.testing.assert_allclose(found.astype(np.float32), expected.astype(np.float32), atol=near * scale)
+
+
+def test_bilinear_sampling_can_be_differentiated_twice():
+    features, offsets = example((3, 4), (5, 6), seed=7, channels=2)
+    check_grads(lambda f, o: sample(f, o) ** 2, (features, offsets), order=2, atol=3e-2, rtol=3e-2, eps=1e-2)
 
 
 @pytest.mark.parametrize("padding", ["border", "zeros"])
