@@ -5,6 +5,7 @@ published PyTorch weights, so that these load exactly.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,6 +48,53 @@ VARIANTS = {
 }
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def batch_normalise(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Batch normalisation over all but the last axis, in float32 (Ioffe and Szegedy, ICML 2015, algorithm 1).
+
+    Differentiable in reverse mode only, and not through the statistics that it returns.
+
+    Args:
+      x: (..., C).
+      scale, bias: float32 (C,).
+      epsilon: added to the variance.
+
+    Returns:
+      (..., C) of the dtype of x, and the mean and the (biased) variance of each channel, float32 (C,).
+    """
+    return _batch_normalise(x, scale, bias, epsilon)[0]
+
+
+def _batch_normalise(x, scale, bias, epsilon):
+    axes = tuple(range(x.ndim - 1))
+    x32 = x.astype(jnp.float32)
+    mean = x32.mean(axes)
+    # Two passes: the difference of squares loses the variance of a channel whose mean is large.
+    var = jnp.square(x32 - mean).mean(axes)
+    factor = scale * jax.lax.rsqrt(var + epsilon)
+    y = (x32 * factor + (bias - mean * factor)).astype(x.dtype)
+    return (y, mean, var), (x, scale, mean, var)
+
+
+def _batch_normalise_gradient(epsilon, saved, gradients):
+    """Two sums over the pixels and one pass, where autodiff makes three sums, two passes and an array between them."""
+    x, scale, mean, var = saved
+    axes = tuple(range(x.ndim - 1))
+    x32, gradient = x.astype(jnp.float32), gradients[0].astype(jnp.float32)
+    of_bias = gradient.sum(axes)
+    inverse = jax.lax.rsqrt(var + epsilon)
+    of_scale = ((gradient * x32).sum(axes) - mean * of_bias) * inverse
+    count = x.size // x.shape[-1]
+    by_place = -of_scale * inverse / count  # times x - mean
+    of_x = scale * inverse * (gradient + (x32 * by_place - (mean * by_place + of_bias / count)))
+    return of_x.astype(x.dtype), of_scale, of_bias
+
+
+batch_normalise.defvjp(_batch_normalise, _batch_normalise_gradient)
+
+
 class BatchNorm(nn.Module):
     """Batch normalisation over all but the last axis; eps 1e-5, statistics and arithmetic in float32.
 
@@ -72,20 +120,15 @@ class BatchNorm(nn.Module):
         running_mean = self.variable("batch_stats", f"mean{suffix}", jnp.zeros, (channels,))
         running_var = self.variable("batch_stats", f"var{suffix}", jnp.ones, (channels,))
         if train:
-            axes = tuple(range(x.ndim - 1))
-            x32 = x.astype(jnp.float32)
-            mean = x32.mean(axes)
-            # Two passes: the difference of squares loses the variance of a channel whose mean is large.
-            var = jnp.square(x32 - mean).mean(axes)
+            y, mean, var = batch_normalise(x, scale, bias, self.epsilon)
             if not self.is_initializing():
                 count = x.size // channels
                 keep = self.momentum
                 running_mean.value = keep * running_mean.value + (1 - keep) * mean
                 running_var.value = keep * running_var.value + (1 - keep) * var * count / max(count - 1, 1)
-        else:
-            mean, var = running_mean.value, running_var.value
-        factor = scale * jax.lax.rsqrt(var + self.epsilon)
-        return (x * factor + (bias - mean * factor)).astype(x.dtype)
+            return y
+        factor = scale * jax.lax.rsqrt(running_var.value + self.epsilon)
+        return (x * factor + (bias - running_mean.value * factor)).astype(x.dtype)
 
 
 class ConvBatchNorm(nn.Module):
