@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test,export
 DEMO := runs/demo
 
-.PHONY: demo test test-all lint install clean
+.PHONY: demo test test-all lint install onednn clean
 
 demo: install
 	$(BIN)/python train.py --config=configs/synthetic.py --workdir=$(DEMO)
@@ -19,6 +19,7 @@ test: install
 # With PyTorch and TensorFlow, which some tests compare with: a few GB.
 test-all:
 	$(MAKE) install EXTRAS=test,export,tfds,parity
+	$(MAKE) onednn
 	$(BIN)/pytest -n 2
 
 lint: install
@@ -34,5 +35,13 @@ $(VENV)/installed-$(EXTRAS): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	touch $@
 
+# oneDNN's convolutions, with which training is faster on x86 CPUs (Linux). Needs a C++ compiler.
+onednn: install $(VENV)/installed-onednn
+
+$(VENV)/installed-onednn: $(wildcard onednn/*.* onednn/gun_jax_onednn/*) constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt onednn-devel-cpu-gomp setuptools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps ./onednn
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info onednn/build onednn/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -14,6 +14,7 @@ def pytest_configure(config):
     if config.pluginmanager.hasplugin("cacheprovider"):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+    os.environ["GUN_ONEDNN"] = "0"  # but in the tests of it
 
 
 def make_small_config():

@@ -1,10 +1,16 @@
 """Convolution with forms that suit the processor; its values are those of `jax.lax`'s.
 
 On CPUs `convolve` and its gradients take, by the shapes alone, another form where that was faster as a rule
-(docs/performance.md has the times). GPUs and TPUs keep the plain one.
+(docs/performance.md has the times). GPUs and TPUs keep the plain one. In training, on a single CPU device, oneDNN does
+the work where it is installed (`make onednn`; GUN_ONEDNN=0 in the environment leaves it out); what is not
+differentiated, such as networks that are exported, is XLA's alone.
 """
 
 import functools
+import importlib
+import importlib.util
+import os
+import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,13 +18,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gun_jax.errors import InputError
 from gun_jax.models import winograd
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
-# Narrower inputs make the products of a kernel gradient too thin, and XLA's gradient of a strided input slow.
-_LEAST_CHANNELS_BY_TAPS = 32
-# Narrower maps cost more to transform than the products that they save.
-_LEAST_CHANNELS_WINOGRAD = 64
+# Narrower inputs make XLA's gradient of a strided input slow, and the products of a kernel gradient too thin; so do
+# fewer outputs, but with 1x1 kernels.
+_LEAST_CHANNELS_BY_TAPS, _LEAST_OUTPUTS_BY_TAPS = 32, 128
+# Narrower maps cost more to transform than the products that they save: those of XLA, and those of oneDNN.
+_LEAST_CHANNELS_WINOGRAD, _LEAST_CHANNELS_WINOGRAD_ONEDNN = 64, 128
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
@@ -27,14 +35,23 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilatio
 
     Differentiable in reverse mode only.
     """
-    plain = functools.partial(plain_convolve, stride=stride, padding=padding, dilation=dilation)
+    return _convolve(x, kernel, stride, padding, dilation, None)
+
+
+def _convolve(
+    x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int, onednn: types.ModuleType | None
+) -> jax.Array:
     fast: Callable[[jax.Array, jax.Array], jax.Array]
-    if _suits_winograd(x, kernel, stride, padding, dilation):
-        fast = functools.partial(winograd.convolve, dilation=dilation)
+    if _suits_winograd(x, kernel, stride, padding, dilation, onednn):
+        multiply = onednn.multiply if onednn else winograd.multiply
+        fast = functools.partial(winograd.convolve, dilation=dilation, multiply=multiply)
+    elif onednn:
+        fast = functools.partial(onednn.convolve, stride=stride, padding=padding, dilation=dilation)
     elif _is_pointwise(kernel, stride, padding):
         fast = pointwise
     else:
-        return plain(x, kernel)
+        return plain_convolve(x, kernel, stride, padding, dilation)
+    plain = functools.partial(plain_convolve, stride=stride, padding=padding, dilation=dilation)
     return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)
 
 
@@ -55,44 +72,77 @@ def _is_pointwise(kernel: jax.Array, stride: int, padding: int) -> bool:
     return (kernel.shape[0], stride, padding) == (1, 1, 0)
 
 
-def _suits_winograd(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> bool:
+def _suits_winograd(
+    x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int, onednn: types.ModuleType | None
+) -> bool:
     """Whether `winograd` does this convolution, and is faster. Not in bfloat16, which its sums would not bear."""
     size, _, *channels = kernel.shape
     return (
         (size, stride, padding) == (winograd.KERNEL, 1, dilation)
-        and min(channels) >= _LEAST_CHANNELS_WINOGRAD
+        and min(channels) >= (_LEAST_CHANNELS_WINOGRAD_ONEDNN if onednn else _LEAST_CHANNELS_WINOGRAD)
         and x.dtype == kernel.dtype == jnp.float32
     )
 
 
+def _onednn(*arrays: jax.Array) -> types.ModuleType | None:
+    """oneDNN's convolutions, where they are installed and can take the arrays in this process."""
+    single = all(array.dtype == jnp.float32 for array in arrays) and jax.device_count() == 1
+    return _installed_onednn() if single and os.environ.get("GUN_ONEDNN") != "0" else None
+
+
+@functools.cache
+def _installed_onednn() -> types.ModuleType | None:
+    if importlib.util.find_spec("gun_jax_onednn") is None:
+        return None
+    try:
+        return importlib.import_module("gun_jax_onednn")
+    except (AttributeError, ImportError, OSError, ValueError) as error:
+        raise InputError(
+            f"gun_jax_onednn is installed but does not load ({error}); run `make onednn` again, or set GUN_ONEDNN=0"
+        ) from error
+
+
 def _forward(x, kernel, stride, padding, dilation):
-    return convolve(x, kernel, stride, padding, dilation), (x, kernel)
+    return _convolve(x, kernel, stride, padding, dilation, _onednn(x, kernel)), (x, kernel)
 
 
 def _backward(stride, padding, dilation, saved, gradient):
     x, kernel = saved
-    size = kernel.shape[0]
+    geometry = {"stride": stride, "padding": padding, "dilation": dilation}
+    onednn = _onednn(x, kernel)
 
     def plain(x, kernel, gradient):
-        convolution = functools.partial(plain_convolve, stride=stride, padding=padding, dilation=dilation)
-        return jax.vjp(convolution, x, kernel)[1](gradient)
+        return jax.vjp(functools.partial(plain_convolve, **geometry), x, kernel)[1](gradient)
 
     def by_winograd(x, kernel, gradient):
-        of_x = winograd.input_gradient(kernel, gradient, dilation=dilation)
-        return of_x, winograd.kernel_gradient(x, gradient, dilation=dilation)
+        options = {"dilation": dilation, "multiply": onednn.multiply if onednn else winograd.multiply}
+        return (
+            winograd.input_gradient(kernel, gradient, **options),
+            winograd.kernel_gradient(x, gradient, **options),
+        )
+
+    def by_onednn(x, kernel, gradient):
+        return (
+            onednn.input_gradient(kernel, gradient, x.shape, **geometry),
+            onednn.kernel_gradient(x, gradient, kernel.shape, **geometry),
+        )
 
     def by_taps(x, kernel, gradient):
         of_x, of_kernel = plain(x, kernel, gradient)  # what is not used is not computed
+        size = kernel.shape[0]
         wide = x.shape[-1] >= _LEAST_CHANNELS_BY_TAPS
         if _is_pointwise(kernel, stride, padding):
             of_x = jnp.matmul(gradient, kernel[0, 0].T)
         elif stride > 1 and size > 1 and not wide:
-            of_x = input_gradient_by_taps(kernel, gradient, x.shape, stride, padding, dilation)
-        if size == 1 or wide:
-            of_kernel = kernel_gradient_by_taps(x, gradient, size, stride, padding, dilation)
+            of_x = input_gradient_by_taps(kernel, gradient, x.shape, **geometry)
+        if size == 1 or (wide and kernel.shape[-1] >= _LEAST_OUTPUTS_BY_TAPS):
+            of_kernel = kernel_gradient_by_taps(x, gradient, size, **geometry)
         return of_x, of_kernel
 
-    fast = by_winograd if _suits_winograd(x, kernel, stride, padding, dilation) else by_taps
+    if _suits_winograd(x, kernel, stride, padding, dilation, onednn):
+        fast = by_winograd
+    else:
+        fast = by_onednn if onednn else by_taps
     return jax.lax.platform_dependent(x, kernel, gradient, cpu=fast, default=plain)
 
 

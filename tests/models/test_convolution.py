@@ -26,6 +26,7 @@ CASES = [  # height, width, channels in and out, kernel, stride, dilation; 32 an
     (9, 6, 64, 64, 3, 1, 2),
     (9, 6, 64, 63, 3, 1, 2),
     (6, 9, 5, 3, 3, 3, 2),
+    (9, 6, 32, 128, 3, 2, 1),
 ]
 names = ("height", "width", "into", "out", "size", "stride", "dilation")
 
@@ -112,7 +113,7 @@ def test_without_jit_the_gradients_are_the_same(case):
         close(ours, theirs, 1e-6)
 
 
-@pytest.mark.parametrize("case", [CASES[1], CASES[7], CASES[10]])
+@pytest.mark.parametrize("case", [CASES[1], CASES[7], CASES[10], CASES[14], (9, 6, 32, 128, 3, 1, 1)])
 def test_gradients_under_vmap_are_those_of_a_loop(case):
     x, kernel, back, how = example(*case, seed=4)
     kernels = np.stack([kernel, -0.5 * kernel, kernel**2])

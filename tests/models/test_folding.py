@@ -85,3 +85,5 @@ def test_folded_variables_do_not_train_and_do_not_fold_again():
         BatchNorm().apply(folded, x, True)
     with pytest.raises(ValueError, match="batch_stats"):
         fold_batch_norm(folded)
+    with pytest.raises(ValueError, match="'norm' is missing"):
+        fold_batch_norm({"params": {"norm": {"scale": jnp.ones(2), "bias": jnp.ones(2)}}, "batch_stats": {"other": {}}})

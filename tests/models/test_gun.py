@@ -269,6 +269,12 @@ def test_numbers_that_no_network_has_are_refused_on_one_line(attributes, message
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("guidance", [None, "fusion"])
+def test_an_output_size_may_be_a_list(guidance):
+    model, x = GUN(19, guidance=guidance), (1, 64, 64, 3)
+    assert shapes_of(model, x, output_size=[40, 24]) == shapes_of(model, x, output_size=(40, 24))
+
+
 @pytest.mark.parametrize("size", [(0, 5), (5,), (5, 6, 7), (5.0, 6), (5, -1)])
 @pytest.mark.parametrize("guidance", [None, "fusion"])
 def test_an_output_size_that_no_map_has_is_refused_on_one_line(size, guidance):
