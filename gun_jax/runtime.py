@@ -33,6 +33,12 @@ def keep_memory() -> None:
     mallopt(_M_ARENA_MAX, 1)  # the one heap that can hold large buffers, for all threads
 
 
+def give_back_memory() -> None:
+    """Gives free memory back to the system, on Linux with glibc: after what took much that is not needed again."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def keep_compilations(folder: str | None = None) -> None:
     """Compiles nothing twice that takes a tenth of a second or longer: JAX's persistent cache, of at most 1 GiB.
 

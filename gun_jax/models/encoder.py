@@ -106,9 +106,9 @@ def branch_size(size: Sequence[int], factor: int, input_subsampling: int) -> tup
     return height, width
 
 
-def resize(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
+def resize(x: jax.Array, size: Sequence[int]) -> jax.Array:
     """Resizes (B, h, w, C) to `size` (height, width) bilinearly: half-pixel centres, antialiased when it shrinks."""
-    return x if x.shape[1:3] == size else bilinear_resize(x, size)
+    return x if x.shape[1:3] == tuple(size) else bilinear_resize(x, tuple(size))
 
 
 RESIZE_CALL = "bilinear_resize"  # its name in traces, by which gun_jax.export knows it

@@ -23,11 +23,19 @@ def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, Any]:
       {"params": ...} for the same module's `apply` or `predict`, with `train=False`; float32.
 
     Raises:
-      InputError: a `ValueError`: there are no running statistics to fold, as when they are folded already.
+      InputError: a `ValueError`: there are no running statistics to fold, as when they are folded already, or they are
+        not those of these parameters.
     """
-    if not variables.get("batch_stats"):
-        raise InputError("fold_batch_norm: no batch_stats to fold; expected the variables of a trained network")
-    return {"params": _fold(variables["params"], variables["batch_stats"])}
+    if not variables.get("batch_stats") or not variables.get("params"):
+        raise InputError(
+            "fold_batch_norm: no params and batch_stats to fold; expected the variables of a trained network"
+        )
+    try:
+        return {"params": _fold(variables["params"], variables["batch_stats"])}
+    except KeyError as error:
+        raise InputError(
+            f"fold_batch_norm: {error} is missing from params or batch_stats; expected both of one network"
+        ) from error
 
 
 def _fold(params: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[str, Any]:
