@@ -47,6 +47,7 @@ def test_labels_are_those_of_predict_without_this_package(settings, random_varia
         assert np.mean(found == labels) >= 0.999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_sizes_stay_open_with_every_encoder(encoder):
     model = gun_jax.GUN(3, width=0.1, encoder=encoder)
