@@ -3,21 +3,22 @@
 
     python docs/operations.py
 
-Prints a table: medians in milliseconds, and their ratio.
+Prints a table: medians in milliseconds, and their ratio. The last rows need oneDNN (`make onednn`).
 """
 
 import functools
+import importlib.util
 import statistics
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gun_jax import command_line, guided_upsample
+from gun_jax import command_line, guided_upsample, sampling
 from gun_jax.benchmark.timing import machine, time_in_turn
 from gun_jax.models import winograd
 from gun_jax.models.convolution import input_gradient_by_taps, kernel_gradient_by_taps, plain_convolve, pointwise
-from gun_jax.sampling import guided_argmax
+from gun_jax.models.drn import batch_normalise
 
 ROUNDS = 15
 # 3x3 convolutions: batch, height, width, channels in, out, dilation. Labels of 512x1024; steps of 8x180x240, 8x360x480.
@@ -36,13 +37,18 @@ WINOGRAD = (
 # Convolutions of a step of 8x180x240 that Winograd's does not do: height, width, channels in, out, kernel, stride.
 TAPS = (
     (180, 240, 16, 32, 3, 2),
-    (90, 120, 32, 64, 3, 2),
     (45, 60, 64, 128, 3, 2),
     (90, 120, 32, 32, 1, 1),
     (23, 30, 128, 512, 1, 1),
 )
 # 1x1 convolutions: batch, height, width, channels in, out.
 POINTWISE = ((1, 64, 128, 128, 512), (1, 256, 512, 32, 32), (8, 23, 30, 128, 512), (8, 90, 120, 32, 32))
+
+
+# Convolutions of that step that oneDNN does: height, width, channels in, out, kernel, stride.
+ONEDNN = ((180, 240, 3, 16, 7, 1), (180, 240, 16, 16, 3, 1), (180, 240, 16, 32, 3, 2), (90, 120, 32, 64, 3, 2))
+# Matrix products between Winograd's transforms: how many, rows, inner, columns.
+PRODUCTS = ((30, 128, 512, 512), (36, 384, 128, 128))
 
 
 def draw(*shapes: tuple[int, ...]) -> list[jax.Array]:
@@ -100,6 +106,65 @@ def by_taps(height: int, width: int, into: int, out: int, size: int, stride: int
         )
 
 
+def sampler_gradients() -> None:
+    logits, offsets, back = draw((8, 23, 30, 19), (8, 180, 240, 2), (8, 180, 240, 19))
+
+    def plain(logits, offsets):
+        return sampling._plain_mixture(logits, *sampling._coordinates(logits.shape[1:3], offsets, False), "border")
+
+    def gradients(function):
+        return lambda logits, offsets, back: jax.vjp(function, logits, offsets)[1](back)
+
+    show("gradients of GUM, 8x23x30 to 180x240", gradients(plain), gradients(guided_upsample), logits, offsets, back)
+
+
+def norm_gradients() -> None:
+    x, back, scale, bias = draw((8, 180, 240, 16), (8, 180, 240, 16), (16,), (16,))
+
+    def plain(x, scale, bias):
+        mean = x.mean((0, 1, 2))
+        factor = scale * jax.lax.rsqrt(jnp.square(x - mean).mean((0, 1, 2)) + 1e-5)
+        return x * factor + (bias - mean * factor)
+
+    def gradients(function):
+        return lambda x, scale, bias, back: jax.vjp(function, x, scale, bias)[1](back)
+
+    ours = gradients(lambda x, scale, bias: batch_normalise(x, scale, bias, 1e-5)[0])
+    show("gradients of batch norm, 8x180x240, 16 channels", gradients(plain), ours, x, scale, bias, back)
+
+
+def by_onednn() -> None:
+    import gun_jax_onednn as onednn
+
+    for height, width, into, out, size, stride in ONEDNN:
+        x, kernel = draw((8, height, width, into), (size, size, into, out))
+        how = {"stride": stride, "padding": size // 2, "dilation": 1}
+        plain = functools.partial(plain_convolve, **how)
+        (back,) = draw(jax.eval_shape(plain, x, kernel).shape)
+        name = f"8x{height}x{width}, {into} to {out}, {size}x{size}, stride {stride}"
+        show(f"oneDNN, convolution, {name}", plain, functools.partial(onednn.convolve, **how), x, kernel)
+        show(
+            f"oneDNN, gradient of the kernel, {name}",
+            lambda x, back, plain=plain, kernel=kernel: jax.linear_transpose(lambda k: plain(x, k), kernel)(back),
+            lambda x, back, how=how, kernel=kernel: onednn.kernel_gradient(x, back, kernel.shape, **how),
+            *(x, back),
+        )
+    for count, rows, inner, columns in PRODUCTS:
+        left, right, turned = draw((count, rows, inner), (count, inner, columns), (count, rows, columns))
+        for name, other, axis in (("", right, 2), (", the first turned", turned, 1)):
+            theirs, ours = (
+                lambda left, other, multiply=multiply, axis=axis: multiply(left, other, axis, 1)
+                for multiply in (winograd.multiply, onednn.multiply)
+            )
+            show(
+                f"oneDNN, {count} products {rows}x{inner} by {other.shape[1]}x{columns}{name}",
+                theirs,
+                ours,
+                left,
+                other,
+            )
+
+
 def main() -> None:
     print(f"{machine()}, JAX {jax.__version__}; medians of {ROUNDS} rounds, ms\n")
     print("| operation | plain | fast | ratio |\n|---|---:|---:|---:|")
@@ -113,7 +178,11 @@ def main() -> None:
         show(f"convolution, {batch}x{height}x{width}, {into} to {out}, 1x1", plain, pointwise, x, kernel)
     logits, offsets = draw((1, 64, 128, 19), (1, 512, 1024, 2))
     name = "labels by GUM, 64x128 to 512x1024, 19 classes"
-    show(name, lambda *a: guided_upsample(*a).argmax(-1), guided_argmax, logits, offsets)
+    show(name, lambda *a: guided_upsample(*a).argmax(-1), sampling.guided_argmax, logits, offsets)
+    sampler_gradients()
+    norm_gradients()
+    if importlib.util.find_spec("gun_jax_onednn"):
+        by_onednn()
 
 
 if __name__ == "__main__":

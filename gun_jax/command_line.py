@@ -20,7 +20,8 @@ BAD_INPUT = 2  # exit status
 _CACHE = flags.DEFINE_string(
     "compilation_cache",
     None,
-    "Folder that keeps compilations for the next start, by default gun_jax/ in your cache folder; empty for none.",
+    "Folder that keeps compilations for the next start, by default gun_jax/ in your cache folder; empty for none. "
+    "JAX_COMPILATION_CACHE_DIR in the environment goes before.",
 )
 
 

@@ -69,7 +69,7 @@ class Reporter:
         self._last, self._waited = (step, now), 0.0
 
     def waited(self, seconds: float) -> None:
-        """Counts time in which the loop waited for the next batch."""
+        """Counts time in which the loop waited for the next batch, whether or not a device was busy meanwhile."""
         self._waited += seconds
 
     def training(self, step: int, epoch: float, loss: float, rate: float) -> None:
