@@ -19,7 +19,7 @@ test: install
 # With PyTorch and TensorFlow, which some tests compare with: a few GB.
 test-all:
 	$(MAKE) install EXTRAS=test,export,tfds,parity
-	$(MAKE) onednn
+	test "$$(uname -sm)" != "Linux x86_64" || $(MAKE) onednn
 	$(BIN)/pytest -n 2
 
 lint: install
@@ -36,9 +36,11 @@ $(VENV)/installed-$(EXTRAS): pyproject.toml constraints.txt
 	touch $@
 
 # oneDNN's convolutions, with which training is faster on x86 CPUs (Linux). Needs a C++ compiler.
-onednn: install $(VENV)/installed-onednn
+onednn: $(VENV)/installed-onednn
 
 $(VENV)/installed-onednn: $(wildcard onednn/*.* onednn/gun_jax_onednn/*) constraints.txt
+	test -x $(BIN)/python || $(MAKE) install
+	rm -rf onednn/build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt onednn-devel-cpu-gomp setuptools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps ./onednn
 	touch $@

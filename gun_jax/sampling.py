@@ -164,14 +164,18 @@ def _mixture(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) 
     return _plain_mixture(features, x, y, padding)
 
 
-@_mixture.defjvp
 def _mixture_and_slopes(padding, primals, tangents):
-    plain = functools.partial(_plain_slopes, padding=padding)
-    slopes = plain
+    moving = [not isinstance(tangent, jax.custom_derivatives.SymbolicZero) for tangent in tangents]
+    options = {"moving": moving, "padding": padding}
+    slopes = plain = functools.partial(_plain_slopes, **options)
     if primals[0].shape[-1] <= _MOST_CLASSES:
-        by_class = functools.partial(_slopes_by_class, padding=padding)
+        by_class = functools.partial(_slopes_by_class, **options)
         slopes = functools.partial(jax.lax.platform_dependent, cpu=by_class, default=plain)
-    return _mixture(*primals, padding), slopes(primals, tangents)
+    moved = [tangent for tangent, moves in zip(tangents, moving, strict=True) if moves]
+    return _mixture(*primals, padding), slopes(list(primals), moved)
+
+
+_mixture.defjvp(_mixture_and_slopes, symbolic_zeros=True)
 
 
 def _plain_mixture(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:
@@ -181,25 +185,39 @@ def _plain_mixture(features: jax.Array, x: jax.Array, y: jax.Array, padding: Pad
     return functools.reduce(jnp.add, terms).astype(features.dtype)
 
 
-def _plain_slopes(primals: Sequence[jax.Array], tangents: Sequence[jax.Array], padding: Padding) -> jax.Array:
-    """The derivative of `_plain_mixture` along the tangents."""
-    return jax.jvp(functools.partial(_plain_mixture, padding=padding), primals, tangents)[1]
+def _along(function, primals: list[jax.Array], tangents: list[jax.Array], moving: list[bool]) -> Any:
+    """The derivative of a function of `primals` along the tangents of those that are `moving`."""
+
+    def of_moving(*moved):
+        values = iter(moved)
+        return function(*(next(values) if moves else primal for primal, moves in zip(primals, moving, strict=True)))
+
+    return jax.jvp(of_moving, [one for one, moves in zip(primals, moving, strict=True) if moves], tangents)[1]
 
 
-def _slopes_by_class(primals: Sequence[jax.Array], tangents: Sequence[jax.Array], padding: Padding) -> jax.Array:
+def _plain_slopes(
+    primals: list[jax.Array], tangents: list[jax.Array], moving: list[bool], padding: Padding
+) -> jax.Array:
+    """The derivative of `_plain_mixture`."""
+    return _along(functools.partial(_plain_mixture, padding=padding), primals, tangents, moving)
+
+
+def _slopes_by_class(
+    primals: list[jax.Array], tangents: list[jax.Array], moving: list[bool], padding: Padding
+) -> jax.Array:
     """`_plain_slopes` in the form whose transpose, the backward pass, is fastest on CPUs.
 
     The map's part broadcasts one gradient to the four corners, which costs a third of joining four arrays. That of the
     places reads the map one channel after the other, as `_bilinear_argmax` does: nothing is as large as its squares.
     """
     features, x, y = primals
-    quads, row, column, weights = _quads(features, x, y, padding)
-    quad_slopes, weight_slopes = jax.jvp(
-        lambda features, x, y: _quads(features, x, y, padding)[::3], tuple(primals), tuple(tangents)
-    )[1]
     channels = features.shape[-1]
-    corners = _gather(quad_slopes.reshape(*quad_slopes.shape[:3], 4, channels), row, column)  # (B, H, W, 4, C)
-    by_map = jnp.sum(jnp.stack(weights, -1)[..., None] * corners, -2)
+    quads, row, column, weights = _quads(features, x, y, padding)
+
+    def quads_and_weights(features: jax.Array, x: jax.Array, y: jax.Array) -> tuple[jax.Array, list[jax.Array]]:
+        return _quads(features, x, y, padding)[::3]
+
+    quad_slopes, weight_slopes = _along(quads_and_weights, primals, tangents, moving)
 
     def by_place(channel: int) -> jax.Array:
         planes = (quads[..., corner * channels + channel, None] for corner in range(4))  # (B, h, w, 1) each
@@ -208,7 +226,13 @@ def _slopes_by_class(primals: Sequence[jax.Array], tangents: Sequence[jax.Array]
         )
         return functools.reduce(jnp.add, terms)
 
-    return (by_map + jnp.stack([by_place(channel) for channel in range(channels)], -1)).astype(features.dtype)
+    sums = []
+    if moving[0]:
+        corners = _gather(quad_slopes.reshape(*quad_slopes.shape[:3], 4, channels), row, column)  # (B, H, W, 4, C)
+        sums.append(jnp.sum(jnp.stack(weights, -1)[..., None] * corners, -2))
+    if any(moving[1:]):
+        sums.append(jnp.stack([by_place(channel) for channel in range(channels)], -1))
+    return functools.reduce(jnp.add, sums).astype(features.dtype)
 
 
 def _bilinear_argmax(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) -> jax.Array:

@@ -2,8 +2,8 @@
 
 On CPUs `convolve` and its gradients take, by the shapes alone, another form where that was faster as a rule
 (docs/performance.md has the times). GPUs and TPUs keep the plain one. In training, on a single CPU device, oneDNN does
-the work where it is installed (`make onednn`; GUN_ONEDNN=0 in the environment leaves it out); what is not
-differentiated, such as networks that are exported, is XLA's alone.
+the work where it is installed (`make onednn`; GUN_ONEDNN=0 in the environment, when a program is traced, leaves it
+out); what is not differentiated, such as networks that are exported, is XLA's alone.
 """
 
 import functools
@@ -23,7 +23,7 @@ from gun_jax.models import winograd
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
 # Narrower inputs make XLA's gradient of a strided input slow, and the products of a kernel gradient too thin; so do
-# fewer outputs, but with 1x1 kernels.
+# fewer outputs. A 1x1 kernel's gradient is one product, and fast at any width.
 _LEAST_CHANNELS_BY_TAPS, _LEAST_OUTPUTS_BY_TAPS = 32, 128
 # Narrower maps cost more to transform than the products that they save: those of XLA, and those of oneDNN.
 _LEAST_CHANNELS_WINOGRAD, _LEAST_CHANNELS_WINOGRAD_ONEDNN = 64, 128
@@ -46,7 +46,10 @@ def _convolve(
         multiply = onednn.multiply if onednn else winograd.multiply
         fast = functools.partial(winograd.convolve, dilation=dilation, multiply=multiply)
     elif onednn:
-        fast = functools.partial(onednn.convolve, stride=stride, padding=padding, dilation=dilation)
+
+        def fast(x: jax.Array, kernel: jax.Array) -> jax.Array:
+            return onednn.convolve(x, kernel, stride, padding, dilation)
+
     elif _is_pointwise(kernel, stride, padding):
         fast = pointwise
     else:
@@ -86,8 +89,9 @@ def _suits_winograd(
 
 def _onednn(*arrays: jax.Array) -> types.ModuleType | None:
     """oneDNN's convolutions, where they are installed and can take the arrays in this process."""
-    single = all(array.dtype == jnp.float32 for array in arrays) and jax.device_count() == 1
-    return _installed_onednn() if single and os.environ.get("GUN_ONEDNN") != "0" else None
+    suits = all(array.dtype == jnp.float32 for array in arrays)
+    one_cpu = jax.default_backend() == "cpu" and jax.device_count() == 1
+    return _installed_onednn() if suits and one_cpu and os.environ.get("GUN_ONEDNN") != "0" else None
 
 
 @functools.cache
@@ -96,9 +100,9 @@ def _installed_onednn() -> types.ModuleType | None:
         return None
     try:
         return importlib.import_module("gun_jax_onednn")
-    except (AttributeError, ImportError, OSError, ValueError) as error:
+    except (AttributeError, ImportError, OSError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"gun_jax_onednn is installed but does not load ({error}); run `make onednn` again, or set GUN_ONEDNN=0"
+            f"gun_jax_onednn is installed but does not load ({error}); run `make -B onednn`, or set GUN_ONEDNN=0"
         ) from error
 
 
@@ -123,8 +127,8 @@ def _backward(stride, padding, dilation, saved, gradient):
 
     def by_onednn(x, kernel, gradient):
         return (
-            onednn.input_gradient(kernel, gradient, x.shape, **geometry),
-            onednn.kernel_gradient(x, gradient, kernel.shape, **geometry),
+            onednn.input_gradient(kernel, gradient, x.shape, stride, padding, dilation),
+            onednn.kernel_gradient(x, gradient, kernel.shape, stride, padding, dilation),
         )
 
     def by_taps(x, kernel, gradient):

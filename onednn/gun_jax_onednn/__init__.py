@@ -1,14 +1,14 @@
 """Convolutions and matrix products of oneDNN (Apache 2.0, github.com/uxlfoundation/oneDNN) in JAX programs on x86 CPUs.
 
-All arrays are float32, images NHWC, kernels HWIO. The functions can be compiled and mapped over, not differentiated:
-`gun_jax.models.convolution` makes one the gradient of the other. Programs with them run on CPUs only, and one that is
-split over several devices gathers their arrays on each.
+All arrays are float32, images NHWC, kernels HWIO. The functions can be compiled, mapped over, and differentiated in
+reverse mode. Programs with them run on CPUs only, and one that is split over several devices gathers their arrays on
+each.
 """
 
 import ctypes
+import functools
 import importlib.machinery
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -29,7 +29,8 @@ def _register() -> None:
 _register()
 
 
-def convolve(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int, dilation: int) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> jax.Array:
     """Convolves (B, H, W, Cin) with a kernel (k, k, Cin, Cout), padded with zeros on both sides: (B, H', W', Cout).
 
     Raises:
@@ -42,35 +43,80 @@ def convolve(x: jax.Array, kernel: jax.Array, *, stride: int, padding: int, dila
     reach = (size - 1) * dilation + 1
     height, width = ((side + 2 * padding - reach) // stride + 1 for side in sides)
     shape = (batch, height, width, channels)
-    return _call("convolve", shape, x, kernel, **_numbers(stride=stride, padding=padding, dilation=dilation))
+    return _call("convolve", shape, x, kernel, **_geometry(stride, padding, dilation))
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def input_gradient(
-    kernel: jax.Array, gradient: jax.Array, shape: Sequence[int], *, stride: int, padding: int, dilation: int
+    kernel: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int, padding: int, dilation: int
 ) -> jax.Array:
     """The gradient of what was convolved, of `shape` (B, H, W, Cin), from that of the result (B, H', W', Cout)."""
-    numbers = _numbers(stride=stride, padding=padding, dilation=dilation)
-    return _call("input_gradient", shape, kernel, gradient, **numbers)
+    return _call("input_gradient", shape, kernel, gradient, **_geometry(stride, padding, dilation))
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def kernel_gradient(
-    x: jax.Array, gradient: jax.Array, shape: Sequence[int], *, stride: int, padding: int, dilation: int
+    x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int, padding: int, dilation: int
 ) -> jax.Array:
     """The gradient of the kernel, of `shape` (k, k, Cin, Cout), from x (B, H, W, Cin) and that of the result."""
-    numbers = _numbers(stride=stride, padding=padding, dilation=dilation)
-    return _call("kernel_gradient", shape, x, gradient, **numbers)
+    return _call("kernel_gradient", shape, x, gradient, **_geometry(stride, padding, dilation))
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def multiply(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int) -> jax.Array:
-    """Matrix products of n pairs, summed over an axis, 1 or 2, of each: the other axes of both are the result's."""
+    """Matrix products of n pairs, summed over an axis, 1 or 2, of each: the other axes of both are the result's.
+
+    Raises:
+      ValueError: another number of pairs, or axes of other lengths.
+    """
+    if len(left) != len(right) or left.shape[left_axis] != right.shape[right_axis]:
+        raise ValueError(f"multiply: {left.shape} by {right.shape}, summed over axes {left_axis} and {right_axis}")
     shape = (len(left), left.shape[3 - left_axis], right.shape[3 - right_axis])
     return _call("multiply", shape, left, right, left_turned=left_axis == 1, right_turned=right_axis == 2)
 
 
-def _numbers(**attributes: int) -> dict[str, np.int64]:
-    return {name: np.int64(value) for name, value in attributes.items()}
+def _geometry(stride: int, padding: int, dilation: int) -> dict[str, np.int64]:
+    return {"stride": np.int64(stride), "padding": np.int64(padding), "dilation": np.int64(dilation)}
 
 
-def _call(name: str, shape: Sequence[int], *arrays: jax.Array, **attributes: Any) -> jax.Array:
-    result = jax.ShapeDtypeStruct(tuple(shape), jnp.float32)
+def _call(name: str, shape: tuple[int, ...], *arrays: jax.Array, **attributes: Any) -> jax.Array:
+    result = jax.ShapeDtypeStruct(shape, jnp.float32)
     return jax.ffi.ffi_call(f"gun_jax_onednn_{name}", result, vmap_method="sequential")(*arrays, **attributes)
+
+
+# All four are linear in each of their arrays, so the gradients of each are some of the others.
+
+
+def _gradients_of_convolve(*saved):
+    *geometry, (x, kernel), gradient = saved
+    of_x = input_gradient(kernel, gradient, x.shape, *geometry)
+    return of_x, kernel_gradient(x, gradient, kernel.shape, *geometry)
+
+
+def _gradients_of_input_gradient(_shape, *saved):
+    *geometry, (kernel, gradient), of_x = saved
+    return kernel_gradient(of_x, gradient, kernel.shape, *geometry), convolve(of_x, kernel, *geometry)
+
+
+def _gradients_of_kernel_gradient(_shape, *saved):
+    *geometry, (x, gradient), of_kernel = saved
+    return input_gradient(of_kernel, gradient, x.shape, *geometry), convolve(x, of_kernel, *geometry)
+
+
+def _gradients_of_multiply(left_axis, right_axis, saved, gradient):
+    left, right = saved
+    of_left = multiply(gradient, right, 2, 3 - right_axis)  # (n, left's other axis, the one summed over)
+    of_right = multiply(gradient, left, 1, 3 - left_axis)
+    return (
+        of_left if left_axis == 2 else of_left.swapaxes(1, 2),
+        of_right if right_axis == 2 else of_right.swapaxes(1, 2),
+    )
+
+
+for _function, _gradients in (
+    (convolve, _gradients_of_convolve),
+    (input_gradient, _gradients_of_input_gradient),
+    (kernel_gradient, _gradients_of_kernel_gradient),
+    (multiply, _gradients_of_multiply),
+):
+    _function.defvjp(lambda *arguments, call=_function: (call(*arguments), arguments[:2]), _gradients)

@@ -95,7 +95,7 @@ def test_the_gradients_are_those_of_jax(height, width, into, out, size, stride, 
         close(ours, expected, 1e-5)
 
 
-@pytest.mark.parametrize("case", [CASES[1], CASES[7], CASES[10]])
+@pytest.mark.parametrize("case", [CASES[1], CASES[10], CASES[17]])
 def test_bfloat16_gradients_are_those_of_float32_rounded(case):
     x, kernel, back, how = example(*case, seed=2)
     coarse = [jnp.asarray(array, jnp.bfloat16) for array in (x, kernel, back)]
@@ -105,7 +105,7 @@ def test_bfloat16_gradients_are_those_of_float32_rounded(case):
         close(ours.astype(jnp.float32), theirs, 2**-7)
 
 
-@pytest.mark.parametrize("case", [CASES[1], CASES[7], CASES[10]])
+@pytest.mark.parametrize("case", [CASES[1], CASES[10], CASES[17]])
 def test_without_jit_the_gradients_are_the_same(case):
     x, kernel, back, how = example(*case, seed=3)
     eager = gradients(convolve, x, kernel, back, how)

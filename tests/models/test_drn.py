@@ -23,7 +23,7 @@ from models_by_hand import (
 )
 
 from gun_jax import DRN
-from gun_jax.models.drn import BasicBlock, BatchNorm, Bottleneck, ConvBatchNorm, scaled
+from gun_jax.models.drn import BasicBlock, BatchNorm, Bottleneck, ConvBatchNorm, batch_normalise, scaled
 
 VARIANTS = ("d22", "d38", "d54", "c26")
 
@@ -227,6 +227,25 @@ def test_the_gradient_in_training_goes_through_mean_and_variance():
     unit = (x - x.mean(axes)) / np.sqrt(x.var(axes) + 1e-5)
     pull = back - back.mean(axes) - unit * (back * unit).mean(axes)
     close(ours, variables["params"]["scale"] / np.sqrt(x.var(axes) + 1e-5) * pull, 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_the_gradients_of_a_norm_are_the_automatic_ones_of_its_formula(dtype):
+    rng = np.random.default_rng(3)
+    x, back = (jnp.asarray(rng.normal(size=(2, 3, 5, 4)) + shift, dtype) for shift in (2.0, 0.0))
+    scale, bias = jnp.asarray(rng.normal(size=(2, 4)), jnp.float32)
+
+    def formula(x, scale, bias):
+        x = x.astype(jnp.float32)
+        unit = (x - x.mean((0, 1, 2))) / jnp.sqrt(x.var((0, 1, 2)) + 1e-5)
+        return (unit * scale + bias).astype(dtype)
+
+    ours = jax.vjp(lambda *arrays: batch_normalise(*arrays, 1e-5)[0], x, scale, bias)[1](back)
+    for found, expected in zip(ours, jax.vjp(formula, x, scale, bias)[1](back), strict=True):
+        assert found.dtype == expected.dtype
+        near = 1e-5 if dtype == jnp.float32 else 2**-6
+        scale_of_it = np.abs(np.asarray(expected, np.float32)).max()
+        np.testing.assert_allclose(found.astype(np.float32), expected.astype(np.float32), atol=near * scale_of_it)
 
 
 def test_in_evaluation_a_norm_uses_the_running_mean_and_variance():

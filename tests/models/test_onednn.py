@@ -3,14 +3,20 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from models_by_hand import quick_jit
 
 import gun_jax
 from gun_jax.models import winograd
 from gun_jax.models.convolution import convolve
+from gun_jax.training.state import create_state
+from gun_jax.training.step import data_mesh, make_train_step, replicated, split
 
 onednn = pytest.importorskip("gun_jax_onednn")  # make onednn
+pytestmark = pytest.mark.skipif(
+    jax.default_backend() != "cpu" or jax.device_count() > 1, reason="oneDNN is for processes of one CPU device"
+)
 
 CASES = [  # height, width, channels in and out, kernel, stride, dilation
     (9, 11, 3, 16, 7, 1, 1),
@@ -107,25 +113,57 @@ def test_gradients_under_vmap_are_those_of_a_loop():
             close(found[index], expected)
 
 
+@pytest.mark.parametrize("case", [CASES[2], (5, 6, 128, 128, 3, 1, 1)])
+def test_gradients_can_be_differentiated_again(case, monkeypatch):
+    x, kernel, back, geometry = example(*case)
+
+    def steepness(x, kernel):
+        of_x, of_kernel = gradients(convolve, x, kernel, back, geometry)
+        return jnp.square(of_x).mean() + jnp.square(of_kernel).mean()
+
+    twice = quick_jit(jax.grad(steepness, (0, 1)))(x, kernel)
+    monkeypatch.setenv("GUN_ONEDNN", "0")
+    for found, expected in zip(twice, quick_jit(jax.grad(lambda *a: steepness(*a), (0, 1)))(x, kernel), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max() + 1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("axes", [(1, 1), (1, 2), (2, 1), (2, 2)])
+def test_products_have_the_gradients_of_jax(axes):
+    rng = np.random.default_rng(0)
+    left = rng.normal(size=(5, 7, 3) if axes[0] == 1 else (5, 3, 7)).astype(np.float32)
+    right = rng.normal(size=(5, 7, 4) if axes[1] == 1 else (5, 4, 7)).astype(np.float32)
+    back = rng.normal(size=(5, 3, 4)).astype(np.float32)
+    found, expected = (
+        jax.vjp(lambda a, b, multiply=multiply: multiply(a, b, *axes), left, right)[1](back)
+        for multiply in (onednn.multiply, winograd.multiply)
+    )
+    jax.tree.map(close, found, expected)
+
+
 def test_shapes_that_do_not_fit_are_refused_by_name():
     x, _, _, geometry = example(*CASES[2])
+    with pytest.raises(ValueError, match="multiply"):
+        onednn.multiply(np.zeros((2, 3, 4), np.float32), np.zeros((2, 5, 4), np.float32), 2, 1)
     with pytest.raises(ValueError, match=r"16.*17"):
         onednn.convolve(x, np.zeros((3, 3, 17, 4), np.float32), **geometry)
 
 
-def test_a_network_has_the_same_gradient_with_it_and_without(monkeypatch):
-    network = gun_jax.GUN(3, width=0.2)
-    images = np.random.default_rng(0).normal(size=(2, 48, 64, 3)).astype(np.float32)
-    variables = quick_jit(network.init)(jax.random.key(0), images)
+@pytest.mark.slow
+def test_a_step_of_training_is_the_same_with_it_and_without(monkeypatch):
+    network, optimizer, mesh = gun_jax.GUN(3, width=0.2), optax.sgd(0.1), data_mesh()
+    rng = np.random.default_rng(0)
+    batch = {
+        "image": rng.integers(0, 256, (2, 48, 64, 3), np.uint8),
+        "label": rng.integers(0, 3, (2, 48, 64), np.uint8),
+    }
 
-    def gradient():
-        def loss(params):
-            logits, _ = network.apply({**variables, "params": params}, images, train=True, mutable=["batch_stats"])
-            return jnp.square(logits).mean()
+    def step():
+        state = jax.device_put(create_state(network, optimizer, seed=0), replicated(mesh))
+        return make_train_step(network, optimizer, mesh)(state, jax.device_put(batch, split(mesh)))
 
-        return quick_jit(jax.grad(loss))(variables["params"])
-
-    with_it = gradient()
+    (with_it, loss) = step()
     monkeypatch.setenv("GUN_ONEDNN", "0")
-    for ours, expected in zip(jax.tree.leaves(with_it), jax.tree.leaves(gradient()), strict=True):
-        np.testing.assert_allclose(ours, expected, atol=1e-4 * max(1e-3, np.abs(expected).max()), rtol=0)
+    (without, expected) = step()
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+    for ours, theirs in zip(jax.tree.leaves(with_it.params), jax.tree.leaves(without.params), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
