@@ -207,8 +207,8 @@ def _slopes_by_class(
 ) -> jax.Array:
     """`_plain_slopes` in the form whose transpose, the backward pass, is fastest on CPUs.
 
-    The map's part broadcasts one gradient to the four corners, which costs a third of joining four arrays. That of the
-    places reads the map one channel after the other, as `_bilinear_argmax` does: nothing is as large as its squares.
+    The map's part broadcasts one gradient to the four corners, in place of joining four arrays. That of the places
+    reads the map one channel after the other, as `_bilinear_argmax` does, and makes nothing of the size of four maps.
     """
     features, x, y = primals
     channels = features.shape[-1]

@@ -45,6 +45,26 @@ def test_kept_memory_is_not_cleared_again():
     assert int(run(PAGES, "keep")) < 1000 < 10 * 1000 < int(run(PAGES, "as it is"))
 
 
+GIVEN_BACK = """
+import pathlib, sys
+from gun_jax import runtime
+runtime.keep_memory()
+def resident():
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+pieces = [b"1" * 2**20 for _ in range(256)]
+before = resident()
+del pieces
+if sys.argv[1] == "back":
+    runtime.give_back_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="give_back_memory does nothing without glibc")
+def test_free_memory_is_given_back():
+    assert int(run(GIVEN_BACK, "keep")) < 1000 < 30 * 1000 < int(run(GIVEN_BACK, "back"))  # pages of 4 KiB; 256 MiB
+
+
 def test_compilations_are_kept_in_the_folder(tmp_path):
     run(COMPILE, tmp_path / "cache")
     assert list((tmp_path / "cache").glob("*"))

@@ -41,20 +41,17 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilatio
 def _convolve(
     x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int, onednn: types.ModuleType | None
 ) -> jax.Array:
+    plain = functools.partial(plain_convolve, stride=stride, padding=padding, dilation=dilation)
     fast: Callable[[jax.Array, jax.Array], jax.Array]
     if _suits_winograd(x, kernel, stride, padding, dilation, onednn):
         multiply = onednn.multiply if onednn else winograd.multiply
         fast = functools.partial(winograd.convolve, dilation=dilation, multiply=multiply)
     elif onednn:
-
-        def fast(x: jax.Array, kernel: jax.Array) -> jax.Array:
-            return onednn.convolve(x, kernel, stride, padding, dilation)
-
+        fast = functools.partial(onednn.convolve, stride=stride, padding=padding, dilation=dilation)
     elif _is_pointwise(kernel, stride, padding):
         fast = pointwise
     else:
-        return plain_convolve(x, kernel, stride, padding, dilation)
-    plain = functools.partial(plain_convolve, stride=stride, padding=padding, dilation=dilation)
+        return plain(x, kernel)
     return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)
 
 
@@ -127,8 +124,8 @@ def _backward(stride, padding, dilation, saved, gradient):
 
     def by_onednn(x, kernel, gradient):
         return (
-            onednn.input_gradient(kernel, gradient, x.shape, stride, padding, dilation),
-            onednn.kernel_gradient(x, gradient, kernel.shape, stride, padding, dilation),
+            onednn.input_gradient(kernel, gradient, x.shape, **geometry),
+            onednn.kernel_gradient(x, gradient, kernel.shape, **geometry),
         )
 
     def by_taps(x, kernel, gradient):

@@ -15,7 +15,7 @@ from gun_jax.models import GUN
 from gun_jax.training.state import TrainState
 
 DATA_AXIS = "data"
-# XLA's default order starts operations as early as it can, and needs a third more memory; steps are as fast.
+# XLA's default order starts operations as early as it can, and needs up to a third more memory (docs/performance.md).
 _FRUGAL = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 
 
