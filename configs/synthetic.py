@@ -4,7 +4,7 @@
     python evaluate.py --workdir=runs/demo --panels=8
 
 Hardware: 2 CPU cores (AMD EPYC), 4 to 5 minutes for 2000 steps.
-Expect: 58.0 % mIoU on 64 scenes that it was not trained on (19 classes), 86.5 % of the pixels; see docs/results.md.
+Expect: 55.8 % mIoU on 64 scenes that it was not trained on (19 classes), 85.5 % of the pixels; see docs/results.md.
 """
 
 from gun_jax.configuration import ConfigDict, default_config
