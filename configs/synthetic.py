@@ -3,7 +3,7 @@
     python train.py --config=configs/synthetic.py --workdir=runs/demo
     python evaluate.py --workdir=runs/demo --panels=8
 
-Hardware: 2 CPU cores (AMD EPYC), 4 to 5 minutes for 2000 steps.
+Hardware: 2 CPU cores, 4 to 7 minutes for 2000 steps.
 Expect: 55.8 % mIoU on 64 scenes that it was not trained on (19 classes), 85.5 % of the pixels; see docs/results.md.
 """
 
