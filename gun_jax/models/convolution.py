@@ -1,9 +1,10 @@
 """Convolution with forms that suit the processor; its values are those of `jax.lax`'s.
 
 On CPUs `convolve` and its gradients take, by the shapes alone, another form where that was faster as a rule
-(docs/performance.md has the times). GPUs and TPUs keep the plain one. In training, on a single CPU device, oneDNN does
-the work where it is installed (`make onednn`; GUN_ONEDNN=0 in the environment, when a program is traced, leaves it
-out); what is not differentiated, such as networks that are exported, is XLA's alone.
+(docs/performance.md has the times). GPUs and TPUs keep the plain one. On a single CPU device oneDNN does the work where
+it is installed (`make onednn`). GUN_ONEDNN=0 in the environment, when a program is traced, leaves it out, as programs
+must that `jax.export` writes for machines without it; where sizes are left open, as in `export.py`, it is left out
+anyway.
 """
 
 import functools
@@ -16,6 +17,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.export
 import jax.numpy as jnp
 
 from gun_jax.errors import InputError
@@ -35,12 +37,7 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilatio
 
     Differentiable in reverse mode only.
     """
-    return _convolve(x, kernel, stride, padding, dilation, None)
-
-
-def _convolve(
-    x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int, onednn: types.ModuleType | None
-) -> jax.Array:
+    onednn = _onednn(x, kernel)
     plain = functools.partial(plain_convolve, stride=stride, padding=padding, dilation=dilation)
     fast: Callable[[jax.Array, jax.Array], jax.Array]
     if _suits_winograd(x, kernel, stride, padding, dilation, onednn):
@@ -87,6 +84,7 @@ def _suits_winograd(
 def _onednn(*arrays: jax.Array) -> types.ModuleType | None:
     """oneDNN's convolutions, where they are installed and can take the arrays in this process."""
     suits = all(array.dtype == jnp.float32 for array in arrays)
+    suits &= not any(jax.export.is_symbolic_dim(side) for array in arrays for side in array.shape)
     one_cpu = jax.default_backend() == "cpu" and jax.device_count() == 1
     return _installed_onednn() if suits and one_cpu and os.environ.get("GUN_ONEDNN") != "0" else None
 
@@ -104,7 +102,7 @@ def _installed_onednn() -> types.ModuleType | None:
 
 
 def _forward(x, kernel, stride, padding, dilation):
-    return _convolve(x, kernel, stride, padding, dilation, _onednn(x, kernel)), (x, kernel)
+    return convolve(x, kernel, stride, padding, dilation), (x, kernel)
 
 
 def _backward(stride, padding, dilation, saved, gradient):

@@ -1,6 +1,7 @@
 """oneDNN's calls against `jax.lax`'s convolution, its automatic gradients, and NumPy's products."""
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -8,6 +9,7 @@ import pytest
 from models_by_hand import quick_jit
 
 import gun_jax
+from gun_jax.export.stablehlo import stablehlo_network
 from gun_jax.models import winograd
 from gun_jax.models.convolution import convolve
 from gun_jax.training.state import create_state
@@ -85,24 +87,34 @@ def test_it_multiplies_along_either_axis(axes):
 
 
 @pytest.mark.parametrize("case", [CASES[0], CASES[2], (12, 15, 128, 128, 3, 1, 4)])
-def test_what_is_differentiated_calls_it(case):
+def test_a_network_s_convolution_and_its_gradients_call_it(case):
     x, kernel, back, geometry = example(*case)
 
     def ours(x, kernel):
         return gradients(convolve, x, kernel, back, geometry)
 
+    assert calls(lambda x, kernel: convolve(x, kernel, *geometry.values()), x, kernel) == 1
     assert calls(ours, x, kernel) >= 3
+    found, expected = convolve(x, kernel, *geometry.values()), plain(x, kernel, **geometry)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
     for found, expected in zip(quick_jit(ours)(x, kernel), gradients(plain, x, kernel, back, geometry), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
 
 
-def test_what_is_not_differentiated_or_not_float32_or_not_wanted_does_not(monkeypatch):
+def test_what_is_not_float32_or_not_wanted_does_not(monkeypatch):
     x, kernel, back, geometry = example(*CASES[2])
     halves = [jnp.asarray(array, jnp.bfloat16) for array in (x, kernel, back)]
-    assert not calls(lambda x, kernel: convolve(x, kernel, *geometry.values()), x, kernel)
     assert not calls(lambda x, kernel, back: gradients(convolve, x, kernel, back, geometry), *halves)
     monkeypatch.setenv("GUN_ONEDNN", "0")
     assert not calls(lambda x, kernel: gradients(convolve, x, kernel, back, geometry), x, kernel)
+
+
+def test_an_exported_network_does_not(random_variables):
+    network = gun_jax.GUN(3, width=0.1)
+    content = stablehlo_network(network, random_variables(network))
+    exported = jax.export.deserialize(content)
+    assert "gun_jax_onednn" not in exported.mlir_module()
+    assert exported.call(np.zeros((1, 32, 48, 3), np.uint8)).shape == (1, 32, 48)
 
 
 def test_gradients_under_vmap_are_those_of_a_loop():
