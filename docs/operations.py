@@ -19,6 +19,7 @@ from gun_jax.benchmark.timing import machine, time_in_turn
 from gun_jax.models import winograd
 from gun_jax.models.convolution import input_gradient_by_taps, kernel_gradient_by_taps, plain_convolve, pointwise
 from gun_jax.models.drn import batch_normalise
+from gun_jax.models.resizing import plain_resize, resize_by_taps
 
 ROUNDS = 15
 # 3x3 convolutions: batch, height, width, channels in, out, dilation. Labels of 512x1024; steps of 8x180x240, 8x360x480.
@@ -43,8 +44,15 @@ TAPS = (
 )
 # 1x1 convolutions: batch, height, width, channels in, out.
 POINTWISE = ((1, 64, 128, 128, 512), (1, 256, 512, 32, 32), (8, 23, 30, 128, 512), (8, 90, 120, 32, 32))
-
-
+# Resizing: batch, height, width, channels, new height, new width.
+RESIZING = (
+    (1, 512, 1024, 3, 256, 512),
+    (1, 32, 64, 512, 64, 128),
+    (1, 64, 128, 32, 256, 512),
+    (1, 256, 512, 2, 512, 1024),
+    (1, 64, 128, 19, 512, 1024),
+    (8, 23, 30, 512, 45, 60),
+)
 # Convolutions of that step that oneDNN does: height, width, channels in, out, kernel, stride.
 ONEDNN = ((180, 240, 3, 16, 7, 1), (180, 240, 16, 16, 3, 1), (180, 240, 16, 32, 3, 2), (90, 120, 32, 64, 3, 2))
 # Matrix products between Winograd's transforms: how many, rows, inner, columns.
@@ -176,6 +184,11 @@ def main() -> None:
         x, kernel = draw((batch, height, width, into), (1, 1, into, out))
         plain = functools.partial(plain_convolve, stride=1, padding=0, dilation=1)
         show(f"convolution, {batch}x{height}x{width}, {into} to {out}, 1x1", plain, pointwise, x, kernel)
+    for *shape, new_height, new_width in RESIZING:
+        (x,) = draw(tuple(shape))
+        forms = (functools.partial(form, size=(new_height, new_width)) for form in (plain_resize, resize_by_taps))
+        name = f"resizing, {'x'.join(map(str, shape[:3]))}, {shape[3]} channels, to {new_height}x{new_width}"
+        show(name, *forms, x)
     logits, offsets = draw((1, 64, 128, 19), (1, 512, 1024, 2))
     name = "labels by GUM, 64x128 to 512x1024, 19 classes"
     show(name, lambda *a: guided_upsample(*a).argmax(-1), sampling.guided_argmax, logits, offsets)

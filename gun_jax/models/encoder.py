@@ -1,7 +1,6 @@
 """Multi-resolution encoders (section 3, Table 1): branches of one or several DRNs that see subsampled images."""
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 
 from gun_jax.errors import InputError, check_choice, check_count
 from gun_jax.models.drn import DRN, LEVELS
+from gun_jax.models.resizing import resize
 
 FINE_LEVEL = 4  # the finer branches stop "before dilated convolutions"
 HIGH_RESOLUTION_LEVEL = 2  # "the last convolution before downsampling": what the guidance modules see
@@ -104,16 +104,3 @@ def branch_size(size: Sequence[int], factor: int, input_subsampling: int) -> tup
         )
     height, width = (max(1, -(-side * input_subsampling // factor)) for side in size)
     return height, width
-
-
-def resize(x: jax.Array, size: Sequence[int]) -> jax.Array:
-    """Resizes (B, h, w, C) to `size` (height, width) bilinearly: half-pixel centres, antialiased when it shrinks."""
-    return x if x.shape[1:3] == tuple(size) else bilinear_resize(x, tuple(size))
-
-
-RESIZE_CALL = "bilinear_resize"  # its name in traces, by which gun_jax.export knows it
-
-
-@functools.partial(jax.jit, static_argnames="size")
-def bilinear_resize(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
-    return jax.image.resize(x, (x.shape[0], *size, x.shape[3]), "linear")

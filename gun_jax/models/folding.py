@@ -31,7 +31,7 @@ def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, Any]:
             "fold_batch_norm: no params and batch_stats to fold; expected the variables of a trained network"
         )
     try:
-        return {"params": _fold(variables["params"], variables["batch_stats"])}
+        return {"params": jax.jit(_fold)(variables["params"], variables["batch_stats"])}
     except KeyError as error:
         raise InputError(
             f"fold_batch_norm: {error} is missing from params or batch_stats; expected both of one network"

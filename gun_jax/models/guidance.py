@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from gun_jax.models.convolution import conv
 from gun_jax.models.drn import ConvBatchNorm, scaled
-from gun_jax.models.encoder import resize
+from gun_jax.models.resizing import resize
 
 
 def _offsets(use_bias: bool = True) -> nn.Conv:

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from gun_jax.errors import InputError, check_choice, check_count
 from gun_jax.models.convolution import conv
 from gun_jax.models.drn import scaled
-from gun_jax.models.encoder import ENCODERS, Encoder, branch_size, resize
+from gun_jax.models.encoder import ENCODERS, Encoder, branch_size
 from gun_jax.models.fusion import FUSIONS, Fusion
 from gun_jax.models.guidance import GUIDANCES
+from gun_jax.models.resizing import resize
 from gun_jax.sampling import METHODS, Method, Padding, guided_argmax, guided_upsample
 
 

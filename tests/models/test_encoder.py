@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from models_by_hand import convolved, drn_levels, drn_parameters, filled, images, quick_jit, resized, shapes_of, size_of
 
-from gun_jax.models.encoder import ENCODERS, Encoder, branch_size, resize
+from gun_jax.models.encoder import ENCODERS, Encoder, branch_size
 
 # For an image of 128x256, finest first: the signals and what the guidance sees, as (height, width, channels).
 TABLE_1 = {
@@ -215,29 +215,6 @@ def test_an_image_subsampled_by_4_suits_the_coarse_encoder():
         Encoder("enc4", input_subsampling=4).apply, shapes_of(Encoder("enc4"), (1, 64, 64, 3)), np.zeros((1, 64, 96, 3))
     )
     assert signals[0].shape == (1, 8, 12, 512)
-
-
-# Resizing
-
-
-def test_halving_is_antialiased():
-    x = np.random.default_rng(0).normal(size=(2, 8, 12, 3))
-    weights = np.array([1, 3, 3, 1]) / 8  # a triangle two pixels wide to each side, between pixels 1 and 2 of four
-    down = sum(weight * x[:, 1 + k : 4 + k : 2] for k, weight in enumerate(weights))
-    down = sum(weight * down[:, :, 1 + k : 8 + k : 2] for k, weight in enumerate(weights))
-    ours = resize(x.astype(np.float32), (4, 6))  # its border pixels have one weight less
-    close(ours[:, 1:3, 1:5], down, 1e-5)
-
-
-def test_enlarging_is_bilinear_between_pixel_centres():
-    ramp = np.arange(6, dtype=np.float32).reshape(1, 1, 6, 1)
-    expected = np.clip((np.arange(24) + 0.5) / 4 - 0.5, 0, 5)
-    close(resize(ramp, (1, 24))[0, 0, :, 0], expected, 1e-6)
-
-
-def test_resizing_to_the_same_size_returns_the_map_itself():
-    x = images(1, 5, 7)
-    assert resize(x, (5, 7)) is x
 
 
 # Bad input
