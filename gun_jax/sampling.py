@@ -207,8 +207,9 @@ def _slopes_by_class(
 ) -> jax.Array:
     """`_plain_slopes` in the form whose transpose, the backward pass, is fastest on CPUs.
 
-    The map's part broadcasts one gradient to the four corners, in place of joining four arrays. That of the places
-    reads the map one channel after the other, as `_bilinear_argmax` does, and makes nothing of the size of four maps.
+    The map's part broadcasts one gradient to the four corners, in place of joining four arrays, and goes through the
+    images one after the other where they are not shared among devices. That of the places reads the map one channel
+    after the other, as `_bilinear_argmax` does. Neither makes anything of the size of four results.
     """
     features, x, y = primals
     channels = features.shape[-1]
@@ -226,10 +227,15 @@ def _slopes_by_class(
         )
         return functools.reduce(jnp.add, terms)
 
+    def of_map(quads: jax.Array, row: jax.Array, column: jax.Array, weights: list[jax.Array]) -> jax.Array:
+        corners = _gather(quads.reshape(1, *quads.shape[:2], 4, channels), row[None], column[None])[0]  # (H, W, 4, C)
+        return jnp.sum(jnp.stack(weights, -1)[..., None] * corners, -2)
+
     sums = []
     if moving[0]:
-        corners = _gather(quad_slopes.reshape(*quad_slopes.shape[:3], 4, channels), row, column)  # (B, H, W, 4, C)
-        sums.append(jnp.sum(jnp.stack(weights, -1)[..., None] * corners, -2))
+        images = quad_slopes, row, column, weights
+        one_device = jax.device_count() == 1
+        sums.append(jax.lax.map(lambda image: of_map(*image), images) if one_device else jax.vmap(of_map)(*images))
     if any(moving[1:]):
         sums.append(jnp.stack([by_place(channel) for channel in range(channels)], -1))
     return functools.reduce(jnp.add, sums).astype(features.dtype)

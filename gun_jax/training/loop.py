@@ -70,12 +70,13 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
 
     mesh = data_mesh()
     model = configuration.build_model(config.model, len(source.classes))
+    network = configuration.describe_network(config.model, len(source.classes))
     rate = learning_rate(config.optimizer, steps_per_epoch, total_steps)
     optimizer = sgd(config.optimizer, rate)
     state = jax.device_put(create_state(model, optimizer, config.seed, start_from), replicated(mesh))
     if config.batch_size % mesh.size:
         raise InputError(f"config.batch_size is {config.batch_size}; expected a multiple of the {mesh.size} devices")
-    take_step = make_train_step(model, optimizer, mesh)
+    take_step = make_train_step(model, optimizer, mesh, forget=True)
     score = make_scorer(model, config.batch_size, config.data.threads)
 
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
@@ -110,7 +111,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
                     reporter.evaluation(step, epoch, config.data.eval_split, matrix, source.classes.names)
                 if saving:
                     _check_finite(state, step)
-                    checkpoints.save(state, {"batches": step, "data": source.identity})
+                    checkpoints.save(state, {"batches": step, "data": source.identity, "network": network})
     return state
 
 

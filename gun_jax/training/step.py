@@ -40,10 +40,34 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
       float32 (), 0 if no pixel is labelled.
     """
     counted = labels != IGNORE
-    # Comparing with every class instead of indexing keeps scatters out of the backward pass.
-    chosen = labels[..., None].astype(jnp.int32) == jnp.arange(logits.shape[-1])
-    losses = jax.nn.logsumexp(logits, -1) - jnp.sum(logits, -1, where=chosen)
-    return jnp.sum(losses, where=counted) / jnp.maximum(counted.sum(), 1)
+    return jnp.sum(_losses(logits, labels), where=counted) / jnp.maximum(counted.sum(), 1)
+
+
+@jax.custom_vjp
+def _losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Of each pixel (B, H, W). Its gradient is written down, so that nothing of the size of the logits is kept."""
+    return _losses_and_saved(logits, labels)[0]
+
+
+def _losses_and_saved(logits, labels):
+    chosen = jnp.sum(logits, -1, where=_chosen(labels, logits.shape[-1]))
+    losses = jax.nn.logsumexp(logits, -1) - chosen
+    # Not logsumexp: XLA would put the losses off to the end of the step, and keep the logits for them.
+    return losses, (logits, labels, losses + chosen)
+
+
+def _gradient_of_losses(saved, gradient):
+    logits, labels, total = saved
+    probabilities = jnp.exp(logits - total[..., None])
+    return gradient[..., None] * (probabilities - _chosen(labels, logits.shape[-1])), None
+
+
+_losses.defvjp(_losses_and_saved, _gradient_of_losses)
+
+
+def _chosen(labels: jax.Array, classes: int) -> jax.Array:
+    """Whether a class is the label, (B, H, W, C): indexing by labels would make scatters in the backward pass."""
+    return labels[..., None].astype(jnp.int32) == jnp.arange(classes)
 
 
 def data_mesh() -> Mesh:
@@ -62,13 +86,14 @@ def split(mesh: Mesh) -> NamedSharding:
 
 
 def make_train_step(
-    model: GUN, optimizer: optax.GradientTransformation, mesh: Mesh
+    model: GUN, optimizer: optax.GradientTransformation, mesh: Mesh, forget: bool = False
 ) -> Callable[[TrainState, dict], tuple[TrainState, jax.Array]]:
     """Compiles a step: (state, batch) to (next state, loss float32 ()).
 
     The batch is `{"image": uint8 (B, H, W, 3), "label": uint8 (B, H, W)}`, B split over the mesh. Batch norm and loss
-    see the whole batch. The state handed in is donated: use only the one that comes back. The first call compiles, and
-    gives back the memory that this took before the step asks for its own.
+    see the whole batch. The state handed in is donated: use only the one that comes back. The first call compiles, for
+    the shapes that it is given, and gives back the memory that this took before the step asks for its own; with
+    `forget`, also that of all else that JAX has traced and compiled in this process.
     """
 
     def step(state: TrainState, batch: dict) -> tuple[TrainState, jax.Array]:
@@ -90,21 +115,22 @@ def make_train_step(
         return TrainState(state.step + 1, params, batch_stats, opt_state), loss
 
     whole, shared = replicated(mesh), split(mesh)
-    compiled = jax.jit(
+    jitted = jax.jit(
         step,
         in_shardings=(whole, shared),
         out_shardings=(whole, whole),
         donate_argnums=0,
         compiler_options=_frugal_on_cpu(mesh),
     )
-    running = False
+    compiled = None
 
     def take_step(state: TrainState, batch: dict) -> tuple[TrainState, jax.Array]:
-        nonlocal running
-        if not running:
-            compiled.lower(state, batch).compile()
+        nonlocal compiled
+        if compiled is None:
+            compiled = jitted.lower(state, batch).compile()
+            if forget:
+                jax.clear_caches()
             runtime.give_back_memory()
-            running = True
         return compiled(state, batch)
 
     return take_step

@@ -19,7 +19,10 @@ def labels(size: tuple[int, int], batch: int, **network) -> Callable[[], object]
     variables = jax.device_put(gun_jax.fold_batch_norm(random_variables(model)))
     pictures = np.random.default_rng(0).integers(0, 256, (batch, *size, 3), np.uint8)
     images = gun_jax.normalise(jnp.asarray(pictures))
+    runtime.give_back_memory()
     predict = jax.jit(lambda variables, images: model.apply(variables, images, method="predict"))
+    predict(variables, images).block_until_ready()
+    runtime.give_back_memory()
     return lambda: predict(variables, images).block_until_ready()
 
 

@@ -21,7 +21,7 @@ def training(size: tuple[int, int], batch: int, onednn: bool = False) -> Callabl
     model, optimizer = gun_jax.GUN(19, input_subsampling=2), optax.sgd(1e-3, 0.9)
     mesh = data_mesh()
     state = jax.device_put(create_state(model, optimizer, seed=0), replicated(mesh))
-    step = make_train_step(model, optimizer, mesh)
+    step = make_train_step(model, optimizer, mesh, forget=True)
     numbers = np.random.default_rng(0)
     images = numbers.integers(0, 256, (batch, *size, 3), np.uint8)
     labels = numbers.integers(0, 19, (batch, *size), np.uint8)
