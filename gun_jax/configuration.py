@@ -128,6 +128,11 @@ def build_model(model: ConfigDict, num_classes: int) -> GUN:
     return GUN(num_classes, **attributes)
 
 
+def describe_network(model: ConfigDict, num_classes: int) -> dict[str, Any]:
+    """What makes the network of `build_model` that one: JSON values, which a checkpoint keeps."""
+    return {"num_classes": num_classes, **model.to_dict()}
+
+
 def save_config(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap) -> None:
     """Writes the resolved configuration and the classes that it trains into the workdir."""
     saved = {"config": config.to_dict(), "classes": {"names": classes.names, "colors": classes.colors}}

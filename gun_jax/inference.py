@@ -5,8 +5,6 @@ import os
 import pathlib
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gun_jax import configuration
@@ -59,6 +57,5 @@ def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
 
     config, classes = configuration.saved_config(workdir)
     model = configuration.build_model(config.model, len(classes))
-    like = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
-    variables, step = restore_variables(workdir, like, step)
+    variables, step = restore_variables(workdir, configuration.describe_network(config.model, len(classes)), step)
     return Trained(model, variables, config, classes, step)

@@ -15,6 +15,9 @@ def pytest_configure(config):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     os.environ["GUN_ONEDNN"] = "0"  # but in the tests of it
+    # Of the programs under test, whose networks are tiny; not of the tests, which ask for it by `quick_compilation`.
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def make_small_config():
@@ -104,7 +107,7 @@ def random_run(tmp_path_factory, random_variables):
             variables = random_variables(model, seed=step)
             variables["params"]["classifier"]["bias"][4] = -1e4
             state = TrainState(np.int32(step), **variables, opt_state=optax.sgd(0.1, 0.9).init(variables["params"]))
-            checkpoints.save(state, {"step": step})
+            checkpoints.save(state, {"network": configuration.describe_network(config.model, len(CITYSCAPES))})
     return types.SimpleNamespace(workdir=workdir, config=config, model=model, variables=variables, step=7)
 
 

@@ -229,7 +229,8 @@ PARTS: dict[str, Part] = {
     ),
     "start-up": Part(
         _start_up,
-        f"{_STARTS} pairs of starts: with an empty compilation cache, and with what the first start left there.",
+        f"{_STARTS} pairs of starts: with an empty compilation cache, and with what the first start left there. "
+        "The final network on drawn scenes; evaluate.py scores 8 of them.",
     ),
     "limits": Part(
         _limits, "The three in turn, {rounds} rounds of the fastest of 3 runs each, after compiling: medians."

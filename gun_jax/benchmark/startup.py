@@ -14,6 +14,7 @@ from gun_jax.errors import InputError
 
 _SETTINGS = (
     "--config=configs/synthetic.py",
+    "--config.model.width=1.0",
     "--config.steps=2",
     "--config.optimizer.warmup_epochs=0.0",
     "--config.data.synthetic_val=8",  # a batch: drawing scenes is not starting
@@ -28,8 +29,8 @@ def start_up(root: pathlib.Path) -> dict[str, np.ndarray]:
       root: folder of train.py and evaluate.py.
 
     Returns:
-      float64 (2,) each: "first training step", from the start of `train.py` on the demo's network to the end of its
-      first step, and "evaluate.py", from its start to its end, on 8 scenes.
+      float64 (2,) each, of the final network on the demo's scenes: "first training step", from the start of `train.py`
+      to the end of its first step, and "evaluate.py", from its start to its end, on 8 scenes.
 
     Raises:
       InputError: a program fails.

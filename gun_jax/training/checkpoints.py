@@ -1,19 +1,25 @@
 """Checkpoints of a run under `WORKDIR/checkpoints/STEP/`, saved by Orbax while the training goes on.
 
 A checkpoint is three items: `variables` (parameters and batch statistics, all that inference needs), `optimizer`, and
-`position`, a small JSON file that says where the data stands. It appears under its step only when it is whole.
+`position`, a small JSON file that says where the data stands and which network it is. It appears under its step only
+when it is whole.
 """
 
+from __future__ import annotations
+
 import contextlib
+import dataclasses
 import pathlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from gun_jax.errors import InputError
-from gun_jax.training.state import TrainState
+
+if TYPE_CHECKING:
+    from gun_jax.training.state import TrainState  # imports Optax, for which evaluating need not wait
 
 FOLDER = "checkpoints"
 _ITEMS = ("variables", "optimizer", "position")
@@ -26,7 +32,7 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(max_to_keep=keep, cleanup_tmp_directories=True)
         self._manager = ocp.CheckpointManager((workdir / FOLDER).absolute(), options=options, item_names=_ITEMS)
 
-    def __enter__(self) -> "Checkpoints":
+    def __enter__(self) -> Checkpoints:
         return self
 
     def __exit__(self, *_) -> None:
@@ -37,7 +43,12 @@ class Checkpoints:
         return self._manager.latest_step()
 
     def save(self, state: TrainState, position: dict[str, Any]) -> None:
-        """Copies the state, and starts to write it."""
+        """Copies the state, and starts to write it.
+
+        Args:
+          state: of the training.
+          position: JSON values; "network" is what `restore_variables` compares.
+        """
         items = ocp.args.Composite(
             variables=ocp.args.StandardSave(state.variables),
             optimizer=ocp.args.StandardSave(state.opt_state),
@@ -54,7 +65,7 @@ class Checkpoints:
         )
         found = self._manager.restore(self.latest(), args=items)
         step = jax.device_put(jnp.asarray(self.latest(), jnp.int32), like.step.sharding)
-        return TrainState(step=step, opt_state=found.optimizer, **found.variables), found.position
+        return dataclasses.replace(like, step=step, opt_state=found.optimizer, **found.variables), found.position
 
 
 def saved_steps(workdir: pathlib.Path) -> list[int]:
@@ -64,12 +75,14 @@ def saved_steps(workdir: pathlib.Path) -> list[int]:
     return sorted(int(name) for name in names if name.isdecimal())
 
 
-def restore_variables(workdir: pathlib.Path, like: Any, step: int | None = None) -> tuple[Any, int]:
+def restore_variables(
+    workdir: pathlib.Path, network: dict[str, Any], step: int | None = None
+) -> tuple[dict[str, Any], int]:
     """Reads what `GUN.apply` takes.
 
     Args:
       workdir: of the run.
-      like: variables of the same structure; their arrays may be abstract.
+      network: what it has to be of: the "network" that was saved with it.
       step: of the checkpoint; by default the newest.
 
     Returns:
@@ -85,21 +98,19 @@ def restore_variables(workdir: pathlib.Path, like: Any, step: int | None = None)
         raise InputError(f"{workdir} has no checkpoint of step {step}; it has {', '.join(map(str, steps))}")
     step = steps[-1] if step is None else step
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), like)
-    path = (workdir / FOLDER / str(step) / "variables").absolute()
+    path = (workdir / FOLDER / str(step)).absolute()
+    with contextlib.closing(ocp.JsonCheckpointHandler()) as handler:
+        there = handler.restore(path / "position").get("network")
+    if there is None:
+        raise InputError(f"{path} was saved by another version, which did not say of which network it is; train anew")
+    for name in there | network:
+        if there.get(name) != network.get(name):
+            raise InputError(
+                f"{path} does not hold the network that {workdir} describes: {name} is {there.get(name)!r} there and "
+                f"{network.get(name)!r} here; bring back the config.json that it was trained with"
+            )
     with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
-        there, here = _shapes(handler.metadata(path).tree), _shapes(like)
-    differing = sorted(name for name in there | here if there.get(name) != here.get(name))
-    if differing:
-        name = differing[0]
-        raise InputError(
-            f"{path} does not hold the network that {workdir} describes: {name} has shape {there.get(name)} there and "
-            f"{here.get(name)} here"
-        )
+        saved = handler.metadata(path / "variables").tree
+    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), saved)
     with ocp.StandardCheckpointer() as checkpointer:
-        return checkpointer.restore(path, like), step
-
-
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    paths = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in paths}
+        return checkpointer.restore(path / "variables", like), step
