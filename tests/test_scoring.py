@@ -108,7 +108,7 @@ def test_other_variables_give_other_counts(network, random_variables):
     assert np.any(other != network.score(network.variables, source).counts)
 
 
-def test_images_of_many_sizes_are_scored_one_by_one(network):
+def test_images_of_many_sizes_are_scored_one_by_one(network, quick_compilation):
     source, seen = Records([(32 + 2 * i, 64) for i in range(9)]), []
     found = make_scorer(network.model, 8, 1)(network.variables, source, lambda *pair: seen.append(pair))
     assert_nearly(found.counts, counts_by_loops(network, source))
