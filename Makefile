@@ -35,7 +35,7 @@ $(VENV)/installed-$(EXTRAS): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	touch $@
 
-# oneDNN's convolutions, with which training is faster on x86 CPUs (Linux). Needs a C++ compiler.
+# oneDNN's convolutions, with which labels and training are faster on x86 CPUs (Linux). Needs a C++ compiler.
 onednn: $(VENV)/installed-onednn
 
 $(VENV)/installed-onednn: $(wildcard onednn/*.* onednn/gun_jax_onednn/*) constraints.txt

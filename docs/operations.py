@@ -52,9 +52,19 @@ RESIZING = (
     (1, 256, 512, 2, 512, 1024),
     (1, 64, 128, 19, 512, 1024),
     (8, 23, 30, 512, 45, 60),
+    (1, 1024, 2048, 3, 256, 512),
 )
-# Convolutions of that step that oneDNN does: height, width, channels in, out, kernel, stride.
-ONEDNN = ((180, 240, 3, 16, 7, 1), (180, 240, 16, 16, 3, 1), (180, 240, 16, 32, 3, 2), (90, 120, 32, 64, 3, 2))
+# Convolutions that oneDNN does, of a step of 8x180x240 and of labels of 512x1024: batch, height, width, channels in,
+# out, kernel, stride.
+ONEDNN = (
+    (8, 180, 240, 3, 16, 7, 1),
+    (8, 180, 240, 16, 16, 3, 1),
+    (8, 180, 240, 16, 32, 3, 2),
+    (8, 90, 120, 32, 64, 3, 2),
+    (1, 512, 1024, 16, 16, 3, 1),
+    (1, 128, 256, 64, 64, 3, 1),
+    (1, 64, 128, 128, 512, 1, 1),
+)
 # Matrix products between Winograd's transforms: how many, rows, inner, columns.
 PRODUCTS = ((30, 128, 512, 512), (36, 384, 128, 128))
 
@@ -144,12 +154,12 @@ def norm_gradients() -> None:
 def by_onednn() -> None:
     import gun_jax_onednn as onednn
 
-    for height, width, into, out, size, stride in ONEDNN:
-        x, kernel = draw((8, height, width, into), (size, size, into, out))
+    for batch, height, width, into, out, size, stride in ONEDNN:
+        x, kernel = draw((batch, height, width, into), (size, size, into, out))
         how = {"stride": stride, "padding": size // 2, "dilation": 1}
         plain = functools.partial(plain_convolve, **how)
         (back,) = draw(jax.eval_shape(plain, x, kernel).shape)
-        name = f"8x{height}x{width}, {into} to {out}, {size}x{size}, stride {stride}"
+        name = f"{batch}x{height}x{width}, {into} to {out}, {size}x{size}, stride {stride}"
         show(f"oneDNN, convolution, {name}", plain, functools.partial(onednn.convolve, **how), x, kernel)
         show(
             f"oneDNN, gradient of the kernel, {name}",

@@ -13,6 +13,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+import gun_jax
 from gun_jax.data.classes import ClassMap
 from gun_jax.errors import InputError
 from gun_jax.files import write_whole
@@ -129,8 +130,8 @@ def build_model(model: ConfigDict, num_classes: int) -> GUN:
 
 
 def describe_network(model: ConfigDict, num_classes: int) -> dict[str, Any]:
-    """What makes the network of `build_model` that one: JSON values, which a checkpoint keeps."""
-    return {"num_classes": num_classes, **model.to_dict()}
+    """What makes the network of `build_model` that one, in this version: JSON values, which a checkpoint keeps."""
+    return {"version": gun_jax.__version__, "num_classes": num_classes, **model.to_dict()}
 
 
 def save_config(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap) -> None:

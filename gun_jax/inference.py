@@ -5,6 +5,8 @@ import os
 import pathlib
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gun_jax import configuration
@@ -57,5 +59,10 @@ def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
 
     config, classes = configuration.saved_config(workdir)
     model = configuration.build_model(config.model, len(classes))
-    variables, step = restore_variables(workdir, configuration.describe_network(config.model, len(classes)), step)
+    network = configuration.describe_network(config.model, len(classes))
+
+    def like() -> Any:
+        return jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3))))
+
+    variables, step = restore_variables(workdir, network, like, step)
     return Trained(model, variables, config, classes, step)

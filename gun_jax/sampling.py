@@ -207,9 +207,9 @@ def _slopes_by_class(
 ) -> jax.Array:
     """`_plain_slopes` in the form whose transpose, the backward pass, is fastest on CPUs.
 
-    The map's part broadcasts one gradient to the four corners, in place of joining four arrays, and goes through the
-    images one after the other where they are not shared among devices. That of the places reads the map one channel
-    after the other, as `_bilinear_argmax` does. Neither makes anything of the size of four results.
+    The map's part broadcasts one gradient to the four corners, in place of joining four arrays; with one device, for
+    one image after the other. That of the places reads the map one channel after the other, as `_bilinear_argmax` does,
+    and makes nothing of the size of four maps.
     """
     features, x, y = primals
     channels = features.shape[-1]

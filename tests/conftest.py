@@ -10,14 +10,11 @@ import pytest
 
 
 def pytest_configure(config):
-    # Before the first import of jax: compiling is most of the tests' time. Programs under test inherit it.
+    # Compiling is most of the tests' time. Programs under test inherit it.
     if config.pluginmanager.hasplugin("cacheprovider"):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     os.environ["GUN_ONEDNN"] = "0"  # but in the tests of it
-    # Of the programs under test, whose networks are tiny; not of the tests, which ask for it by `quick_compilation`.
-    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def make_small_config():

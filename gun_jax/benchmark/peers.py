@@ -48,6 +48,7 @@ class Measured:
     by: np.ndarray
 
 
+_LABELS = ("jax", "jax, oneDNN")
 _TRAINING = (
     Comparison("training step", "jax training", "torch training"),
     Comparison("training step, oneDNN", "jax training, oneDNN", "torch training", 0.90),
@@ -60,11 +61,11 @@ GROUPS: dict[str, tuple[tuple[tuple[int, int], int], tuple[Comparison, ...]]] = 
     "labels": (
         LABELS,
         (
-            Comparison("labels", "jax", "torch.compile", 0.80),
-            Comparison("labels", "jax", "torch"),
-            Comparison("labels", "jax", "openvino", 1.00),
-            Comparison("memory of labels", "jax", "torch.compile", 1.00, memory=True),
-            Comparison("memory of labels", "jax", "torch", 1.00, memory=True),
+            *(Comparison("labels", name, "torch.compile", 0.80) for name in _LABELS),
+            *(Comparison("labels", name, "torch") for name in _LABELS),
+            *(Comparison("labels", name, "openvino", 1.00) for name in _LABELS),
+            *(Comparison("memory of labels", name, "torch.compile", 1.00, memory=True) for name in _LABELS),
+            *(Comparison("memory of labels", name, "torch", 1.00, memory=True) for name in _LABELS),
         ),
     ),
     "gum": (
@@ -72,6 +73,8 @@ GROUPS: dict[str, tuple[tuple[tuple[int, int], int], tuple[Comparison, ...]]] = 
         (
             Comparison("guided by bilinear upsampling", "jax", "jax baseline", 1.06),
             Comparison("the same, method nearest", "jax nearest", "jax baseline", 1.00),
+            Comparison("guided by bilinear upsampling", "jax, oneDNN", "jax baseline, oneDNN", 1.06),
+            Comparison("the same, method nearest", "jax nearest, oneDNN", "jax baseline, oneDNN", 1.00),
         ),
     ),
     "export": (
@@ -95,7 +98,7 @@ GROUPS: dict[str, tuple[tuple[tuple[int, int], int], tuple[Comparison, ...]]] = 
 
 # The module in `gun_jax.benchmark.cases` of each case.
 MODULES = {
-    **dict.fromkeys(("jax", "jax nearest", "jax baseline"), "jax_labels"),
+    **{f"{name}{by}": "jax_labels" for name in ("jax", "jax nearest", "jax baseline") for by in ("", ", oneDNN")},
     **dict.fromkeys(("jax training", "jax training, oneDNN"), "jax_training"),
     **dict.fromkeys(("matrix product", "memory traffic"), "jax_limits"),
     **dict.fromkeys(("torch", "torch.compile", "torch training"), "torch_cases"),
@@ -218,6 +221,11 @@ def alone(case: str, size: tuple[int, int], batch: int) -> tuple[float, int]:
         return worker.measure(), worker.finish()
 
 
+def fastest() -> str:
+    """The case of labels as they are computed in this environment: with oneDNN, where it is installed."""
+    return _LABELS[importlib.util.find_spec("gun_jax_onednn") is not None]
+
+
 def compare(group: str, rounds: int, say: Say = lambda line: None) -> list[Measured]:
     """Measures a group: the time of all its cases in turn, and the memory of each that is compared by it.
 
@@ -232,7 +240,7 @@ def compare(group: str, rounds: int, say: Say = lambda line: None) -> list[Measu
       InputError: a case failed.
     """
     (size, batch), comparisons = GROUPS[group]
-    if importlib.util.find_spec("gun_jax_onednn") is None:
+    if "oneDNN" not in fastest():
         comparisons = tuple(one for one in comparisons if "oneDNN" not in one.of)
     names = list(dict.fromkeys(name for one in comparisons for name in (one.of, one.by)))
     times = in_turn(group, [(name, size, batch) for name in names], rounds, say).T

@@ -11,7 +11,7 @@ import rich.console
 import rich.table
 
 from gun_jax.benchmark.pages import check_page, markdown_table, origin
-from gun_jax.benchmark.peers import GROUPS, LABELS, Measured, Say, alone, compare, in_turn, started
+from gun_jax.benchmark.peers import GROUPS, LABELS, Measured, Say, alone, compare, fastest, in_turn, started
 from gun_jax.benchmark.pipeline import drawn_pictures, pipeline_ratio, waiting_share
 from gun_jax.benchmark.scaling import BATCHES, LARGEST, PIXELS, grow
 from gun_jax.benchmark.startup import start_up
@@ -134,9 +134,9 @@ def _scaling(root: pathlib.Path, rounds: int, say: Say) -> Iterator[Row]:
     for size, batch in (PIXELS[2], LARGEST):
         name = f"{batch}x{size[0]}x{size[1]}"
         say(f"scaling: {name} alone")
-        with started("jax", size, batch):
+        with started(fastest(), size, batch):
             pass  # compiled, for the start that counts
-        seconds, peak = alone("jax", size, batch)
+        seconds, peak = alone(fastest(), size, batch)
         yield f"labels, {name}", f"{seconds:.2f} s, {peak / 2**30:.1f} GiB", "", "", ""
 
 
@@ -199,14 +199,14 @@ def _limits(root: pathlib.Path, rounds: int, say: Say) -> Iterator[Row]:
     image = jax.ShapeDtypeStruct((batch, *size, 3), np.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), image)
     needed = 2 * multiply_adds(lambda variables, image: model.apply(variables, image), variables, image)
-    cases = ("jax", size, batch), ("matrix product", _SQUARE, 1), ("memory traffic", _LONG, 1)
+    cases = (fastest(), size, batch), ("matrix product", _SQUARE, 1), ("memory traffic", _LONG, 1)
     labels, products, passes = in_turn("limits", cases, rounds, say).T
     operations = 2 * _SQUARE[0] ** 2 * _SQUARE[1] / products  # a second; a multiply-add is two
     traffic = 2 * 4 * np.prod(_LONG) / passes  # bytes a second
     yield "matrix product of 3072x3072, float32", f"{_spread(operations / 1e9, 0)} GFLOP/s", "", "", ""
     yield "memory read and written", f"{_spread(traffic / 1e9, 0)} GB/s", "", "", ""
     yield (
-        f"labels, {batch}x{size[0]}x{size[1]}: {needed / 1e9:.0f} GFLOP as plain convolutions",
+        f"labels, {fastest()}, {batch}x{size[0]}x{size[1]}: {needed / 1e9:.0f} GFLOP as plain convolutions",
         f"{1000 * np.median(labels):.0f} ms",
         f"at the matrix product's speed: {1000 * np.median(needed / operations):.0f} ms",
         _spread(labels * operations / needed),
@@ -253,8 +253,9 @@ def _rich_table(rows: Sequence[Row]) -> rich.table.Table:
 _HEAD = """# The network beside its peers
 
 Final network, 19 classes, float32; sizes are batch x height x width of what the medium branch sees. Every case is a
-process of its own. `jax` is this project, `torch` PyTorch's eager mode, `openvino` its network as OpenVINO converts it,
-`export` ours as export.py writes it. A part is written anew by each command that measures it."""
+process of its own. `jax` is this project, by XLA alone if oneDNN is not named, `torch` PyTorch's eager mode, `openvino`
+its network as OpenVINO converts it, `export` ours as export.py writes it. A part is written anew by each command that
+measures it."""
 
 
 def _page(sections: Mapping[str, str]) -> str:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from gun_jax.benchmark.peers import Say, in_turn
+from gun_jax.benchmark.peers import Say, fastest, in_turn
 
 PIXELS = (((256, 512), 1), ((512, 1024), 1), ((1024, 2048), 1), ((2048, 4096), 1))
 BATCHES = (((256, 512), 1), ((256, 512), 2), ((256, 512), 4), ((256, 512), 8))
@@ -35,4 +35,4 @@ class Series:
 
 def grow(sizes: tuple[tuple[tuple[int, int], int], ...], rounds: int, say: Say) -> Series:
     """Times labels of each input in turn; `say` is told what is going on."""
-    return Series(sizes, in_turn("scaling", [("jax", size, batch) for size, batch in sizes], rounds, say))
+    return Series(sizes, in_turn("scaling", [(fastest(), size, batch) for size, batch in sizes], rounds, say))

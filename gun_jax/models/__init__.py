@@ -1,4 +1,4 @@
-"""The network: drn, encoder, fusion, guidance, gun; each imports only those to its left, and the sampler."""
+"""The network: convolution, resizing, drn, encoder, fusion, guidance, gun; each imports only those to its left."""
 
 from gun_jax.models.drn import DRN
 from gun_jax.models.gun import GUN, GuidedUpsampling

@@ -1,10 +1,9 @@
 """Convolution with forms that suit the processor; its values are those of `jax.lax`'s.
 
 On CPUs `convolve` and its gradients take, by the shapes alone, another form where that was faster as a rule
-(docs/performance.md has the times). GPUs and TPUs keep the plain one. On a single CPU device oneDNN does the work where
-it is installed (`make onednn`). GUN_ONEDNN=0 in the environment, when a program is traced, leaves it out, as programs
-must that `jax.export` writes for machines without it; where sizes are left open, as in `export.py`, it is left out
-anyway.
+(docs/performance.md has the times). GPUs and TPUs keep the plain one. In a process of one CPU device oneDNN does the
+work in float32 where it is installed (`make onednn`), beside Winograd's form for wide maps. `jax.export` refuses its
+calls: GUN_ONEDNN=0 in the environment, when a program is traced, leaves it out. So do sizes that an export leaves open.
 """
 
 import functools
@@ -37,6 +36,10 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilatio
 
     Differentiable in reverse mode only.
     """
+    return _convolve(x, kernel, stride, padding, dilation)
+
+
+def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> jax.Array:
     onednn = _onednn(x, kernel)
     plain = functools.partial(plain_convolve, stride=stride, padding=padding, dilation=dilation)
     fast: Callable[[jax.Array, jax.Array], jax.Array]
@@ -102,7 +105,7 @@ def _installed_onednn() -> types.ModuleType | None:
 
 
 def _forward(x, kernel, stride, padding, dilation):
-    return convolve(x, kernel, stride, padding, dilation), (x, kernel)
+    return _convolve(x, kernel, stride, padding, dilation), (x, kernel)
 
 
 def _backward(stride, padding, dilation, saved, gradient):

@@ -17,7 +17,8 @@ def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, Any]:
     not their statistics, the kernel stays, and each branch has a factor and a bias of its own.
 
     Args:
-      variables: "params" and "batch_stats" of a `GUN` or a `DRN`, as `init` or `load_run` give them.
+      variables: "params" and "batch_stats" of a `GUN` or a `DRN`, as `init` or `load_run` give them: dicts, or Flax's
+        FrozenDicts.
 
     Returns:
       {"params": ...} for the same module's `apply` or `predict`, with `train=False`; float32.
@@ -31,6 +32,7 @@ def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, Any]:
             "fold_batch_norm: no params and batch_stats to fold; expected the variables of a trained network"
         )
     try:
+        # As one program: by itself, each shape of kernel would be compiled, and kept.
         return {"params": jax.jit(_fold)(variables["params"], variables["batch_stats"])}
     except KeyError as error:
         raise InputError(

@@ -8,13 +8,14 @@ import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental.xla_metadata import set_xla_metadata
+
+from gun_jax.models.calls import as_a_call
 
 
 def resize(x: jax.Array, size: Sequence[int]) -> jax.Array:
     """Resizes (B, h, w, C) to `size` (height, width) bilinearly: half-pixel centres, antialiased when it shrinks.
 
-    Differentiable in reverse mode only.
+    Of floating maps; differentiable in reverse mode only.
     """
     return x if x.shape[1:3] == tuple(size) else bilinear_resize(x, tuple(size))
 
@@ -45,7 +46,7 @@ def plain_resize(x: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 def _forward(x, old_size, size):
-    return _by_platform(_as_a_call, x, size), None
+    return _by_platform(_taps_as_a_call, x, size), None
 
 
 def _backward(old_size, size, _, gradient):
@@ -64,13 +65,13 @@ def resize_by_taps(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     return _sum_taps(wide, 1, size[0]).astype(x.dtype)
 
 
-def _as_a_call(x: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """`resize_by_taps` as a program of its own: inlined, it is kept in parts, and summed again for gradients."""
-    with set_xla_metadata(inlineable="false"):
-        return jax.jit(resize_by_taps, static_argnames="size")(x, size=size)
+# For training: inlined, its terms are kept, and summed again in the backward pass.
+_taps_as_a_call = as_a_call("size")(resize_by_taps)
 
 
 def _sum_taps(x: jax.Array, axis: int, length: int) -> jax.Array:
+    if x.shape[axis] == length:
+        return x
     shape = [1] * x.ndim
     shape[axis] = length
     terms = (

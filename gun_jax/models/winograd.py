@@ -19,7 +19,8 @@ import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental.xla_metadata import set_xla_metadata
+
+from gun_jax.models.calls import as_a_call
 
 KERNEL = 3
 POINTS = {4: (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2), 3: (0, 1 / 2, -1, 2)}  # by the side of a tile; and infinity
@@ -86,20 +87,9 @@ def multiply(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int)
     return jax.lax.dot_general(left, right, (((left_axis,), (right_axis,)), ((0,), (0,))))
 
 
-def _as_a_call(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
-    """Compiles a function of arrays, a dilation and a `Multiply` as a program of its own, which larger ones call.
-
-    Inlined, the transformed kernels of all convolutions, 4 times their size, would be computed at the start, where they
-    wait for nothing, and lie in memory together. And what is called with the same shapes is traced once.
-    """
-    call = jax.jit(function, static_argnames=("dilation", "multiply"))
-
-    @functools.wraps(function)
-    def not_inlined(*arrays: jax.Array, dilation: int, multiply: Multiply = multiply) -> jax.Array:
-        with set_xla_metadata(inlineable="false"):
-            return call(*arrays, dilation=dilation, multiply=multiply)
-
-    return not_inlined
+# Inlined, the transformed kernels of all convolutions, 4 times their size, would be computed at the start, where they
+# wait for nothing, and lie in memory together. And what is called with the same shapes is traced once.
+_as_a_call = as_a_call("dilation", "multiply")
 
 
 @_as_a_call

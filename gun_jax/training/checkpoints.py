@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 FOLDER = "checkpoints"
 _ITEMS = ("variables", "optimizer", "position")
+
+Shapes = dict[str, tuple[int, ...]]  # of arrays, by their paths
 
 
 class Checkpoints:
@@ -76,20 +79,21 @@ def saved_steps(workdir: pathlib.Path) -> list[int]:
 
 
 def restore_variables(
-    workdir: pathlib.Path, network: dict[str, Any], step: int | None = None
+    workdir: pathlib.Path, network: dict[str, Any], like: Callable[[], Any], step: int | None = None
 ) -> tuple[dict[str, Any], int]:
     """Reads what `GUN.apply` takes.
 
     Args:
       workdir: of the run.
-      network: what it has to be of: the "network" that was saved with it.
+      network: what it has to be of. A checkpoint that was saved with an equal "network" is taken to be.
+      like: gives variables of the structure that it has to have otherwise; their arrays may be abstract.
       step: of the checkpoint; by default the newest.
 
     Returns:
       The variables on the first device, and the step.
 
     Raises:
-      InputError: there is no such checkpoint, or it is one of another network.
+      InputError: there is no such checkpoint, or it is one of another network, or not whole.
     """
     steps = saved_steps(workdir)
     if not steps:
@@ -97,20 +101,41 @@ def restore_variables(
     if step is not None and step not in steps:
         raise InputError(f"{workdir} has no checkpoint of step {step}; it has {', '.join(map(str, steps))}")
     step = steps[-1] if step is None else step
-    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     path = (workdir / FOLDER / str(step)).absolute()
-    with contextlib.closing(ocp.JsonCheckpointHandler()) as handler:
-        there = handler.restore(path / "position").get("network")
-    if there is None:
-        raise InputError(f"{path} was saved by another version, which did not say of which network it is; train anew")
-    for name in there | network:
-        if there.get(name) != network.get(name):
-            raise InputError(
-                f"{path} does not hold the network that {workdir} describes: {name} is {there.get(name)!r} there and "
-                f"{network.get(name)!r} here; bring back the config.json that it was trained with"
-            )
-    with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
-        saved = handler.metadata(path / "variables").tree
-    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), saved)
-    with ocp.StandardCheckpointer() as checkpointer:
-        return checkpointer.restore(path / "variables", like), step
+    with _reading(path):
+        with contextlib.closing(ocp.JsonCheckpointHandler()) as handler:
+            there = handler.restore(path / "position").get("network")
+        with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
+            saved = handler.metadata(path / "variables").tree
+    if there != network:  # tracing a network for its shapes takes half a second
+        _check_shapes(_shapes(saved), _shapes(like()), path, workdir)
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), saved)
+    with _reading(path), ocp.StandardCheckpointer() as checkpointer:
+        return checkpointer.restore(path / "variables", wanted), step
+
+
+@contextlib.contextmanager
+def _reading(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # what Orbax, TensorStore and a reader of JSON make of files that are not whole
+        reason = (str(error).splitlines() or [""])[0][:120]
+        raise InputError(
+            f"{path} is not a whole checkpoint ({type(error).__name__}: {reason}); take another step, or copy it anew"
+        ) from error
+
+
+def _check_shapes(there: Shapes, here: Shapes, path: pathlib.Path, workdir: pathlib.Path) -> None:
+    differing = sorted(name for name in there | here if there.get(name) != here.get(name))
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{path} does not hold the network that {workdir} describes: {name} has shape {there.get(name)} there and "
+            f"{here.get(name)} here"
+        )
+
+
+def _shapes(tree: Any) -> Shapes:
+    paths = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in paths}

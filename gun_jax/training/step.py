@@ -37,7 +37,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
       labels: integer (B, H, W), train ids; pixels of `IGNORE` do not count.
 
     Returns:
-      float32 (), 0 if no pixel is labelled.
+      float32 (), 0 if no pixel is labelled. Differentiable in reverse mode only.
     """
     counted = labels != IGNORE
     return jnp.sum(_losses(logits, labels), where=counted) / jnp.maximum(counted.sum(), 1)
@@ -45,15 +45,17 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def _losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Of each pixel (B, H, W). Its gradient is written down, so that nothing of the size of the logits is kept."""
+    """Of each pixel (B, H, W). Its gradient is written down: nothing of the logits' size is kept beside them."""
     return _losses_and_saved(logits, labels)[0]
 
 
 def _losses_and_saved(logits, labels):
     chosen = jnp.sum(logits, -1, where=_chosen(labels, logits.shape[-1]))
-    losses = jax.nn.logsumexp(logits, -1) - chosen
-    # Not logsumexp: XLA would put the losses off to the end of the step, and keep the logits for them.
-    return losses, (logits, labels, losses + chosen)
+    total = jax.nn.logsumexp(logits, -1)
+    losses = total - chosen
+    # By way of the losses: XLA would put these off to the end of the step, and keep the logits until then.
+    total = jnp.where(jnp.isnan(losses), losses, total)
+    return losses, (logits, labels, total)
 
 
 def _gradient_of_losses(saved, gradient):
@@ -66,7 +68,7 @@ _losses.defvjp(_losses_and_saved, _gradient_of_losses)
 
 
 def _chosen(labels: jax.Array, classes: int) -> jax.Array:
-    """Whether a class is the label, (B, H, W, C): indexing by labels would make scatters in the backward pass."""
+    """Whether a class is the label, (B, H, W, C)."""
     return labels[..., None].astype(jnp.int32) == jnp.arange(classes)
 
 
@@ -91,9 +93,9 @@ def make_train_step(
     """Compiles a step: (state, batch) to (next state, loss float32 ()).
 
     The batch is `{"image": uint8 (B, H, W, 3), "label": uint8 (B, H, W)}`, B split over the mesh. Batch norm and loss
-    see the whole batch. The state handed in is donated: use only the one that comes back. The first call compiles, for
-    the shapes that it is given, and gives back the memory that this took before the step asks for its own; with
-    `forget`, also that of all else that JAX has traced and compiled in this process.
+    see the whole batch. The state handed in is donated: use only the one that comes back. The first call with images
+    of a size compiles, and gives back the memory that this took before the step asks for its own; with `forget`, also
+    that of all else that JAX has traced and compiled in this process.
     """
 
     def step(state: TrainState, batch: dict) -> tuple[TrainState, jax.Array]:
@@ -122,15 +124,15 @@ def make_train_step(
         donate_argnums=0,
         compiler_options=_frugal_on_cpu(mesh),
     )
-    compiled = None
+    programs: dict[tuple[int, ...], jax.stages.Compiled] = {}
 
     def take_step(state: TrainState, batch: dict) -> tuple[TrainState, jax.Array]:
-        nonlocal compiled
-        if compiled is None:
-            compiled = jitted.lower(state, batch).compile()
+        shape = batch["image"].shape
+        if shape not in programs:
+            programs[shape] = jitted.lower(state, batch).compile()
             if forget:
                 jax.clear_caches()
             runtime.give_back_memory()
-        return compiled(state, batch)
+        return programs[shape](state, batch)
 
     return take_step

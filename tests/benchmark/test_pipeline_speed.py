@@ -3,6 +3,8 @@
 import collections
 import pathlib
 
+import pytest
+
 import gun_jax
 from gun_jax.benchmark import pipeline
 from gun_jax.benchmark.pipeline import drawn_pictures, pipeline_ratio
@@ -37,6 +39,7 @@ def test_the_pipeline_and_bare_decoding_read_the_same_files(monkeypatch):
     assert all(each <= count <= each + 2 * 8 for count in ours.values())  # and some ahead, a round
 
 
+@pytest.mark.slow
 def test_waiting_is_what_training_wrote_of_all_but_its_first_steps():
     settings = ("--config=configs/synthetic.py", "--config.model.width=0.05", "--config.data.synthetic_val=2")
     shares = pipeline.waiting_share(ROOT, *settings)

@@ -48,6 +48,7 @@ def test_labels_are_the_argmax(pair):
     assert torch.equal(labels, logits.argmax(1))
 
 
+@pytest.mark.slow
 def test_gradients_of_a_training_step_are_the_same(pair):
     model, variables, peer, images = pair
     labels = np.random.default_rng(1).integers(0, 19, (2, *SIZE)).astype(np.uint8)

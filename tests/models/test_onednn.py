@@ -109,12 +109,45 @@ def test_what_is_not_float32_or_not_wanted_does_not(monkeypatch):
     assert not calls(lambda x, kernel: gradients(convolve, x, kernel, back, geometry), x, kernel)
 
 
-def test_an_exported_network_does_not(random_variables):
-    network = gun_jax.GUN(3, width=0.1)
-    content = stablehlo_network(network, random_variables(network))
-    exported = jax.export.deserialize(content)
-    assert "gun_jax_onednn" not in exported.mlir_module()
-    assert exported.call(np.zeros((1, 32, 48, 3), np.uint8)).shape == (1, 32, 48)
+@pytest.fixture
+def network(random_variables):
+    """A network of which a few convolutions are wide enough for Winograd's form, with variables, and an image."""
+    model = gun_jax.GUN(5, width=0.25)
+    image = np.random.default_rng(0).integers(0, 256, (1, 48, 64, 3), np.uint8)
+    return model, random_variables(model), image
+
+
+def test_a_network_that_calls_it_gives_the_logits_that_it_gives_without(network, monkeypatch):
+    model, variables, image = network
+    folded = gun_jax.fold_batch_norm(variables)
+
+    def logits(image):
+        images = gun_jax.normalise(image)
+        return (
+            model.apply(variables, images),
+            model.apply(folded, images),
+            model.apply(folded, images, method="predict"),
+        )
+
+    assert calls(logits, image) > 60
+    found = quick_jit(logits)(image)
+    monkeypatch.setenv("GUN_ONEDNN", "0")
+    expected = quick_jit(lambda image: logits(image))(image)
+    for ours, theirs in zip(found[:2], expected[:2], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max(), rtol=0)
+    assert np.mean(found[2] == expected[2]) > 0.999
+
+
+def test_an_exported_network_does_not(network):
+    model, variables, _ = network
+    assert "gun_jax_onednn" not in jax.export.deserialize(stablehlo_network(model, variables)).mlir_module()
+
+
+def test_neither_does_one_that_is_written_as_onnx(network):
+    onnx_network = pytest.importorskip("gun_jax.export.onnx_network").onnx_network
+    model, variables, _ = network
+    kinds = {node.op_type for node in onnx_network(model, variables, (48, 64), (48, 64)).graph.node}
+    assert "Conv" in kinds and all(kind[0].isupper() for kind in kinds)
 
 
 def test_gradients_under_vmap_are_those_of_a_loop():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models_by_hand import images
+from models_by_hand import images, quick_jit
 
 from gun_jax.models.resizing import resize, resize_by_taps
 
@@ -46,18 +46,36 @@ def test_resizing_to_the_same_size_returns_the_map_itself():
     assert resize(x, (5, 7)) is x
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(*(st.integers(1, 30),) * 4)
 def test_taps_are_what_jax_reads(height, width, new_height, new_width):
-    x = noise(1, height, width, 2)
+    x = jnp.asarray(noise(1, height, width, 2))
     close(resize_by_taps(x, (new_height, new_width)), by_jax(x, (new_height, new_width)), 2e-5)
 
 
 @pytest.mark.parametrize(("old", "new"), SIZES)
-def test_its_gradient_is_that_of_jax(old, new):
-    x, back = noise(2, *old, 3), noise(2, *new, 3)
-    (ours,), (expected,) = (jax.vjp(lambda x, f=f: f(x, new), x)[1](back) for f in (resize, by_jax))
-    close(ours, expected, 1e-5)
+def test_compiled_and_differentiated_it_is_that_of_jax(old, new):
+    x, back = jnp.asarray(noise(2, *old, 3)), noise(2, *new, 3)
+    (y, of_x), (expected, of_expected) = (
+        quick_jit(lambda x, f=f: (lambda y, pull: (y, pull(back)[0]))(*jax.vjp(lambda x: f(x, new), x)))(x)
+        for f in (resize, by_jax)
+    )
+    close(y, expected, 1e-5)
+    close(of_x, of_expected, 1e-5)
+    close(quick_jit(lambda x: resize(x, new))(x), expected, 1e-5)
+
+
+def test_an_axis_of_the_same_length_is_left_alone():
+    x = np.zeros((1, 3, 4, 1), np.float32)
+    x[0, 1] = np.nan
+    np.testing.assert_array_equal(resize(x, (3, 8))[0, :, :, 0], x[0, :, :1, 0].repeat(8, 1))
+
+
+def test_it_is_mapped_over_like_a_batch():
+    x = noise(3, 2, 5, 6, 1)
+    several = jax.vmap(lambda x: resize(x, (10, 3)))(x)
+    for one, expected in zip(several, x, strict=True):
+        close(one, by_jax(expected, (10, 3)), 1e-5)
 
 
 def test_halves_are_summed_as_float32():

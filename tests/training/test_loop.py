@@ -232,7 +232,7 @@ def test_a_run_killed_at_any_moment_ends_as_one_that_was_not(tmp_path):
 
 def test_the_checkpoint_of_the_last_step_holds_the_state_that_came_back(unbroken, small_config):
     network = configuration.describe_network(small_config.model, 19)
-    variables, step = restore_variables(unbroken.workdir, network)
+    variables, step = restore_variables(unbroken.workdir, network, lambda: {})
     assert step == 6 == unbroken.state.step
     same_bits(variables, unbroken.state.variables)
 

@@ -9,11 +9,13 @@ import types
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import gun_jax
 from gun_jax.configuration import build_model, default_config
 from gun_jax.data.synthetic import SyntheticScenes
+from gun_jax.scoring import make_scorer
 from gun_jax.training.schedule import learning_rate, sgd
 from gun_jax.training.state import TrainState, create_state
 from gun_jax.training.step import cross_entropy, data_mesh, make_train_step, replicated, split
@@ -68,6 +70,18 @@ def test_the_gradient_is_softmax_less_the_label_over_the_number_of_labelled_pixe
             expected[pixel] = exponentials / exponentials.sum() - np.eye(5)[labels[pixel]]
     expected /= np.sum(labels != 255)
     np.testing.assert_allclose(jax.grad(cross_entropy)(jnp.asarray(logits), labels), expected, atol=1e-7)
+
+
+def test_the_gradient_of_huge_and_of_infinite_logits_is_that_of_softmax():
+    logits, labels = logits_and_labels(spread=1e4)
+    labels[0, 0] = [0, 1, 2, 3, 4, 255]
+    logits[0, 0, 1, 1] = logits[0, 0, 2, 0] = -np.inf
+    exact = logits.astype(np.float64)
+    exponentials = np.exp(exact - exact.max(-1, keepdims=True))
+    expected = exponentials / exponentials.sum(-1, keepdims=True) - (labels[..., None] == np.arange(5))
+    expected[labels == 255] = 0
+    ours = jax.grad(cross_entropy)(jnp.asarray(logits), labels)
+    np.testing.assert_allclose(ours * np.sum(labels != 255), expected, atol=2e-3)
 
 
 def test_nothing_labelled_gives_a_loss_of_0_and_gradients_of_0():
@@ -176,11 +190,29 @@ def test_the_first_state_is_a_function_of_the_seed(compiled):
     assert np.any(kernels[0] != kernels[1])
 
 
+def test_steps_of_two_sizes_run_in_turn_and_leave_what_else_is_compiled_usable(quick_compilation):
+    config = default_config()
+    config.model.width, config.model.encoder, config.model.guidance = 0.1, "enc4", "high_res"
+    model = build_model(config.model, 3)
+    optimizer, mesh = optax.sgd(0.1), data_mesh()
+    state = jax.device_put(create_state(model, optimizer, seed=0), replicated(mesh))
+    take = make_train_step(model, optimizer, mesh, forget=True)
+    score = make_scorer(model, 1, 1)
+    rng = np.random.default_rng(0)
+    for size in ((64, 96), (96, 64), (64, 96)):
+        image, label = rng.integers(0, 256, (1, *size, 3), np.uint8), rng.integers(0, 3, (1, *size), np.uint8)
+        state, loss = take(state, jax.device_put({"image": image, "label": label}, split(mesh)))
+        assert np.isfinite(loss)
+        assert score(state.variables, [{"image": image[0], "label": label[0]}]).counts.sum() == 64 * 96
+    assert state.step == 3
+
+
 _TWO_DEVICES = """
 import sys
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh
 from gun_jax.configuration import build_model, default_config
+from gun_jax.scoring import make_scorer
 from gun_jax.training.schedule import learning_rate, sgd
 from gun_jax.training.state import TrainState
 from gun_jax.training.step import make_train_step, replicated, split
