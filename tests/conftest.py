@@ -15,6 +15,10 @@ def pytest_configure(config):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     os.environ["GUN_ONEDNN"] = "0"  # but in the tests of it
+    # Of the programs under test, whose networks are tiny; tests ask for it by `quick_compilation`. (Workers of
+    # pytest-xdist inherit the variable before they import JAX.)
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def make_small_config():
