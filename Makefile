@@ -14,13 +14,13 @@ demo: install
 	@echo "Look at the pictures in $(DEMO)/evaluation/val/, and at the curves in $(DEMO)/evaluation/curves.png."
 
 test: install
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 # With PyTorch and TensorFlow, which some tests compare with: a few GB.
 test-all:
 	$(MAKE) install EXTRAS=test,export,tfds,parity
 	test "$$(uname -sm)" != "Linux x86_64" || $(MAKE) onednn
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

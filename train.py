@@ -20,7 +20,7 @@ def main() -> None:
     config = command_line.checked_config(_CONFIG.value)
     from gun_jax.training.loop import train  # after the flags: bad ones are told at once
 
-    train(config, pathlib.Path(_WORKDIR.value or command_line.default_workdir()))
+    train(config, pathlib.Path(_WORKDIR.value or command_line.default_workdir()), forget=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The one exception that means: what the user handed in cannot be used."""
 
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import jax
 import jax.export
@@ -26,3 +26,11 @@ def check_count(where: str, what: str, value: int) -> None:
         return
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise InputError(f"{where}: {what} {value!r}; expected a whole number, 1 or more")
+
+
+def check_size(where: str, what: str, value: Sequence[int]) -> None:
+    """Raises an InputError unless `value` is a height and a width, each as `check_count` takes it."""
+    if len(value) != 2:
+        raise InputError(f"{where}: {what} {value!r}; expected (height, width)")
+    check_count(where, f"height of {what}", value[0])
+    check_count(where, f"width of {what}", value[1])

@@ -1,13 +1,12 @@
 """The Guided Upsampling Module and the Guided Upsampling Network (Figures 1 and 3)."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gun_jax.errors import InputError, check_choice, check_count
+from gun_jax.errors import InputError, check_choice, check_count, check_size
 from gun_jax.models.convolution import conv
 from gun_jax.models.drn import scaled
 from gun_jax.models.encoder import ENCODERS, Encoder, branch_size
@@ -15,14 +14,6 @@ from gun_jax.models.fusion import FUSIONS, Fusion
 from gun_jax.models.guidance import GUIDANCES
 from gun_jax.models.resizing import resize
 from gun_jax.sampling import METHODS, Method, Padding, guided_argmax, guided_upsample
-
-
-def check_size(where: str, output_size: Sequence[int]) -> None:
-    """Raises an InputError unless `output_size` is a height and a width."""
-    if len(output_size) != 2:
-        raise InputError(f"{where}: output_size {output_size!r}; expected (height, width)")
-    check_count(where, "height of output_size", output_size[0])
-    check_count(where, "width of output_size", output_size[1])
 
 
 class GuidedUpsampling(nn.Module):
@@ -54,7 +45,7 @@ class GuidedUpsampling(nn.Module):
         self, fused: jax.Array, high_resolution: jax.Array, output_size: tuple[int, int], train: bool = False
     ) -> jax.Array:
         """The Guidance Offset Table, float32 (B, H, W, 2), at `output_size` (H, W)."""
-        check_size("GuidedUpsampling", output_size)
+        check_size("GuidedUpsampling", "output_size", output_size)
         return resize(self.guide(fused, high_resolution, train), output_size)
 
     def sample(self, low: jax.Array, offsets: jax.Array) -> jax.Array:
@@ -203,7 +194,7 @@ class GUN(nn.Module):
         if not jnp.issubdtype(images.dtype, jnp.floating):
             raise InputError(f"GUN: images of {images.dtype}; expected normalised ones: gun_jax.normalise(images)")
         if output_size is not None:
-            check_size("GUN", output_size)
+            check_size("GUN", "output_size", output_size)
         signals, high_resolution = self.encode(images, train)
         fused = signals[-1]
         for step, fine in enumerate(reversed(signals[:-1])):  # coarse to fine

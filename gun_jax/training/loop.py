@@ -44,7 +44,7 @@ _FREE = (
 _DIVERGED = "in a new --workdir, lower config.optimizer.peak_rate or warm up longer"
 
 
-def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
+def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> TrainState:
     """Trains to the end of the schedule, from the newest checkpoint in the workdir if there is one.
 
     Writes into the workdir: `config.json`, `checkpoints/`, `metrics.jsonl`, `curves/` (TensorBoard).
@@ -52,6 +52,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
     Args:
       config: see `gun_jax.configuration.default_config`.
       workdir: a new or empty folder, or that of the same run.
+      forget: whether JAX shall forget all that this process has traced and compiled before, for less memory.
 
     Returns:
       The last state.
@@ -76,7 +77,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> TrainState:
     state = jax.device_put(create_state(model, optimizer, config.seed, start_from), replicated(mesh))
     if config.batch_size % mesh.size:
         raise InputError(f"config.batch_size is {config.batch_size}; expected a multiple of the {mesh.size} devices")
-    take_step = make_train_step(model, optimizer, mesh, forget=True)
+    take_step = make_train_step(model, optimizer, mesh, forget)
     score = make_scorer(model, config.batch_size, config.data.threads)
 
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:

@@ -94,8 +94,8 @@ def make_train_step(
 
     The batch is `{"image": uint8 (B, H, W, 3), "label": uint8 (B, H, W)}`, B split over the mesh. Batch norm and loss
     see the whole batch. The state handed in is donated: use only the one that comes back. The first call with images
-    of a size compiles, and gives back the memory that this took before the step asks for its own; with `forget`, also
-    that of all else that JAX has traced and compiled in this process.
+    of a size compiles, and gives back the memory that this took before the step asks for its own. With `forget`, the
+    first of all also makes JAX forget what else it has traced and compiled in this process.
     """
 
     def step(state: TrainState, batch: dict) -> tuple[TrainState, jax.Array]:
@@ -130,7 +130,7 @@ def make_train_step(
         shape = batch["image"].shape
         if shape not in programs:
             programs[shape] = jitted.lower(state, batch).compile()
-            if forget:
+            if forget and len(programs) == 1:
                 jax.clear_caches()
             runtime.give_back_memory()
         return programs[shape](state, batch)

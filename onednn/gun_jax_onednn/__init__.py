@@ -59,9 +59,8 @@ def kernel_gradient(
     x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int, padding: int, dilation: int
 ) -> jax.Array:
     """The gradient of the kernel, of `shape` (k, k, Cin, Cout), from x (B, H, W, Cin) and that of the result."""
-    if (
-        shape[0] == 1 and stride > 1
-    ):  # of every second pixel: oneDNN 3.2 writes out of bounds at some numbers of channels
+    # Of the pixels that were read alone: with a stride, oneDNN 3.2 writes out of bounds at some numbers of channels.
+    if shape[0] == 1 and stride > 1:
         framed = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
         x, stride, padding = framed[:, ::stride, ::stride], 1, 0
     return _call("kernel_gradient", shape, x, gradient, **_geometry(stride, padding, dilation))

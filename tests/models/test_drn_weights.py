@@ -296,7 +296,7 @@ def test_a_run_starts_from_the_file_and_goes_on_without_it(start, weights, d22, 
         return state.replace(step=state.step + 1), jnp.float32(1)
 
     monkeypatch.setattr(loop, "create_state", first)
-    monkeypatch.setattr(loop, "make_train_step", lambda *_, **__: step)
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
     monkeypatch.setattr(loop, "make_scorer", lambda *_: lambda variables, source: gun_jax.ConfusionMatrix(19))
     with pytest.raises(InterruptedError):
         train(start, tmp_path / "run")

@@ -98,7 +98,7 @@ def run(compiled, monkeypatch, small_config):
                 raise StoppedError
             return compiled.step(state, batch)
 
-        monkeypatch.setattr(loop, "make_train_step", lambda *_, **__: step)
+        monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
         if stop is None:
             return jax.device_get(train(small_config, workdir))
         with pytest.raises(StoppedError):
@@ -120,7 +120,7 @@ def bookkeeping(monkeypatch, small_config):
         return state.replace(step=state.step + 1), (state.step + 1).astype(jnp.float32)
 
     monkeypatch.setattr(loop, "create_state", first)
-    monkeypatch.setattr(loop, "make_train_step", lambda *_, **__: step)
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
     monkeypatch.setattr(loop, "make_scorer", lambda *_: lambda variables, source: gun_jax.ConfusionMatrix(19))
 
     def run(workdir):
@@ -136,7 +136,7 @@ def unbroken(compiled, new_small_config, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "make_scorer", lambda *_: compiled.score)
         patch.setattr(loop, "create_state", lambda *_: jax.tree.map(np.copy, compiled.state))
-        patch.setattr(loop, "make_train_step", lambda *_, **__: compiled.step)
+        patch.setattr(loop, "make_train_step", lambda *_: compiled.step)
         workdir = tmp_path_factory.mktemp("runs") / "unbroken"
         state = jax.device_get(train(new_small_config(), workdir))
     return types.SimpleNamespace(workdir=workdir, state=state, rows=rows_of(workdir))
@@ -326,7 +326,7 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_is_saved(bookkeeping, 
         loss = jnp.where(state.step == 3, jnp.nan, 1.0)
         return state.replace(step=state.step + 1), loss
 
-    monkeypatch.setattr(loop, "make_train_step", lambda *_, **__: step)
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
     with pytest.raises(
         InputError, match=r"^the loss is nan at step 4; in a new --workdir, lower config\.optimizer\.peak_rate.*$"
     ):
@@ -387,7 +387,7 @@ def test_parameters_that_are_not_finite_are_not_saved(bookkeeping, small_config,
         params = jax.tree.map(lambda leaf: leaf + jnp.where(state.step == 3, jnp.inf, 0.0), state.params)
         return state.replace(step=state.step + 1, params=params), jnp.float32(1)
 
-    monkeypatch.setattr(loop, "make_train_step", lambda *_, **__: step)
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
     with pytest.raises(InputError, match=r"^the parameters are not finite after step 4; in a new --workdir, lower .*$"):
         bookkeeping(tmp_path)
     assert saved_steps(tmp_path) == [1, 2, 3]

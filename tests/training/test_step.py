@@ -212,7 +212,6 @@ import sys
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh
 from gun_jax.configuration import build_model, default_config
-from gun_jax.scoring import make_scorer
 from gun_jax.training.schedule import learning_rate, sgd
 from gun_jax.training.state import TrainState
 from gun_jax.training.step import make_train_step, replicated, split
