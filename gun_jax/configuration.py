@@ -15,12 +15,14 @@ from ml_collections import ConfigDict
 
 import gun_jax
 from gun_jax.data.classes import ClassMap
-from gun_jax.errors import InputError
+from gun_jax.data.pictures import MOST_PIXELS
+from gun_jax.errors import InputError, one_of
 from gun_jax.files import write_whole
 from gun_jax.models import GUN
 
 SAVED_NAME = "config.json"  # in the workdir
-_DTYPES = ("float32", "bfloat16")
+MOST_STEPS = 2**31 - 1  # the number of a step has 32 bits
+_CHOICES = {"data.on_bad_record": ("stop", "skip"), "model.dtype": ("float32", "bfloat16")}
 
 
 def default_config() -> ConfigDict:
@@ -37,6 +39,7 @@ def default_config() -> ConfigDict:
     config.checkpoint_every_epochs = 1.0
     config.keep_checkpoints = 3
     config.log_every_steps = 20
+    config.max_bad_steps = 10  # steps in a row whose loss or gradient is not finite, which end the training
 
     config.data = data = ConfigDict()
     data.source = "cityscapes"  # cityscapes, camvid, folder, synthetic
@@ -59,6 +62,7 @@ def default_config() -> ConfigDict:
     data.workers = 0  # processes that read; 0: threads of this one
     data.threads = 4  # that read, a process
     data.prefetch = 32  # records that are read ahead
+    data.on_bad_record = "stop"  # or "skip": train on the one after it instead, and count it
 
     config.model = model = ConfigDict()  # the attributes of gun_jax.GUN
     model.encoder = "enc24shared"
@@ -80,14 +84,20 @@ def default_config() -> ConfigDict:
     optimizer.poly_power = 0.9
     optimizer.momentum = 0.9
     optimizer.weight_decay = 1e-4  # not on batch norm and biases
+    optimizer.clip_norm = 0.0  # the gradient's Euclidean norm is at most this; 0: whatever it is
     return config.lock()
 
 
-_POSITIVE = ("epochs", "batch_size", "keep_checkpoints", "log_every_steps", "model.width", "optimizer.peak_rate",
-             "optimizer.step_epochs", "optimizer.step_factor", "data.threads", "data.prefetch")  # fmt: skip
+_POSITIVE = ("epochs", "batch_size", "keep_checkpoints", "log_every_steps", "max_bad_steps", "model.width",
+             "optimizer.peak_rate", "optimizer.step_epochs", "optimizer.step_factor", "data.threads",
+             "data.prefetch")  # fmt: skip
 _NOT_NEGATIVE = ("seed", "steps", "eval_every_epochs", "checkpoint_every_epochs", "data.workers",
                  "data.lighting_jitter", "optimizer.warmup_epochs", "optimizer.momentum", "optimizer.weight_decay",
-                 "optimizer.poly_power")  # fmt: skip
+                 "optimizer.poly_power", "optimizer.clip_norm")  # fmt: skip
+# Beyond these no machine, or no counter, follows.
+_MOST = {"seed": MOST_STEPS, "steps": MOST_STEPS, "batch_size": 2**16, "data.threads": 1024, "data.workers": 1024,
+         "data.prefetch": 2**16, "data.color_jitter": 1, "data.synthetic_seed": 2**30,
+         "data.synthetic_train": MOST_STEPS, "data.synthetic_val": MOST_STEPS, "model.width": 16}  # fmt: skip
 
 
 def validate(config: ConfigDict) -> None:
@@ -96,29 +106,46 @@ def validate(config: ConfigDict) -> None:
     Raises:
       InputError: there is one: says which, and what was expected.
     """
+    _check_types(config)
     for name in _POSITIVE:
         if not 0 < setting(config, name) < math.inf:
             raise InputError(f"config.{name} is {setting(config, name)!r}; expected more than 0")
     for name in _NOT_NEGATIVE:
         if not 0 <= setting(config, name) < math.inf:
             raise InputError(f"config.{name} is {setting(config, name)!r}; expected 0 or more")
+    for name, most in _MOST.items():
+        if setting(config, name) > most:
+            raise InputError(f"config.{name} is {setting(config, name)!r}; expected at most {most}")
     crop, scale = config.data.crop, config.data.random_scale
-    if crop and not (len(crop) == 2 and all(isinstance(side, int) and side > 0 for side in crop)):
+    if crop and not (len(crop) == 2 and all(_is_whole(side) and side > 0 for side in crop)):
         raise InputError(f"config.data.crop is {crop!r}; expected (height, width) in pixels, as (240, 320), or ()")
+    if math.prod(crop) > MOST_PIXELS:
+        raise InputError(f"config.data.crop is {crop!r}; expected at most {MOST_PIXELS} pixels")
     numbers = len(scale) == 2 and all(isinstance(factor, int | float) for factor in scale)
     if scale and not (numbers and 1 / 16 <= scale[0] <= scale[1] <= 16):
         raise InputError(
             f"config.data.random_scale is {scale!r}; expected (smallest, largest) within 1/16 and 16, as (0.5, 2.0), "
             "or ()"
         )
-    if not 0 <= config.data.color_jitter <= 1:
+    if not config.data.color_jitter >= 0:
         raise InputError(f"config.data.color_jitter is {config.data.color_jitter!r}; expected 0 (none) to 1")
-    if config.model.width > 16:
-        raise InputError(
-            f"config.model.width is {config.model.width!r}; expected at most 16 (1 is the paper's network)"
-        )
-    if config.model.dtype not in _DTYPES:
-        raise InputError(f"config.model.dtype is {config.model.dtype!r}; expected {' or '.join(_DTYPES)}")
+    for name, choices in _CHOICES.items():
+        if (value := setting(config, name)) not in choices:
+            raise InputError(f"config.{name} is {value!r}; expected {one_of(value, choices)}")
+
+
+def _check_types(config: ConfigDict) -> None:
+    defaults = default_config()
+    for name in setting_names(config):
+        value, default = setting(config, name), setting(defaults, name)
+        # A config file can assign None to anything, and an int to a float.
+        kinds = (int, float) if isinstance(default, float) else (type(default),)
+        if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool):
+            raise InputError(f"config.{name} is {value!r}; expected {type(default).__name__}, as {default!r}")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def build_model(model: ConfigDict, num_classes: int) -> GUN:

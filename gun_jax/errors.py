@@ -1,7 +1,9 @@
 """The one exception that means: what the user handed in cannot be used."""
 
+import difflib
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import jax
 import jax.export
@@ -14,10 +16,20 @@ class InputError(ValueError):
     """
 
 
-def check_choice(where: str, what: str, value: str, choices: Iterable[str]) -> None:
+class InputWarning(UserWarning):
+    """What was handed in can be used, but not as a user would expect; the programs print its message as a line."""
+
+
+def one_of(value: Any, choices: Collection[str]) -> str:
+    """What to expect in place of a value that is none of the choices: all of them, and the nearest."""
+    near = difflib.get_close_matches(str(value), choices, 1)
+    return f"one of {', '.join(choices)}" + (f" (did you mean {near[0]!r}?)" if near else "")
+
+
+def check_choice(where: str, what: str, value: str, choices: Collection[str]) -> None:
     """Raises an InputError unless `value` is one of the choices."""
     if value not in choices:
-        raise InputError(f"{where}: {what} {value!r}; expected one of {', '.join(choices)}")
+        raise InputError(f"{where}: {what} {value!r}; expected {one_of(value, choices)}")
 
 
 def check_count(where: str, what: str, value: int) -> None:

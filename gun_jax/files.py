@@ -5,6 +5,8 @@ import pathlib
 
 from gun_jax.errors import InputError
 
+UNFINISHED = ".unfinished"
+
 
 def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
     """Writes a file, and the folders above it: whole, or what was there before stays.
@@ -13,7 +15,7 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
       InputError: it cannot be written.
     """
     path = pathlib.Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -22,4 +24,6 @@ def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
         finally:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose a path in a writable folder") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror}; make room, or choose a path in a writable folder"
+        ) from error

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from gun_jax.errors import InputError
+from gun_jax.errors import InputError, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,5 +99,5 @@ def find_column(experiment: str) -> Column:
     if table not in tables:
         raise InputError(f"experiment {experiment!r}; expected {', '.join(tables)} and its column, as table4=high_res")
     if name not in tables[table]:
-        raise InputError(f"{table} has no column {name!r}; expected one of {', '.join(tables[table])}")
+        raise InputError(f"{table} has no column {name!r}; expected {one_of(name, tables[table])}")
     return tables[table][name]

@@ -13,7 +13,7 @@ from gun_jax.data.classes import CITYSCAPES, IGNORE
 from gun_jax.data.pictures import normalise
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
-from gun_jax.files import write_whole
+from gun_jax.files import UNFINISHED, write_whole
 from gun_jax.inference import Trained
 
 SIZE = (1024, 2048)  # height and width that the server takes
@@ -72,13 +72,13 @@ def check_folder(folder: pathlib.Path) -> None:
         raise InputError(f"--submission is {folder}; expected a new folder, as gun-test")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--submission is {folder}, a file; expected a new folder")
-    strange = [path.name for path in folder.glob("*") if not path.name.endswith("_pred_labelIds.png")]
+    strange = [path.name for path in folder.glob("*") if not path.name.endswith(("_pred_labelIds.png", UNFINISHED))]
     if strange:
         raise InputError(f"{folder} holds {strange[0]}; name a new folder for the submission")
 
 
 def _write(files: dict[str, bytes], folder: pathlib.Path) -> pathlib.Path:
-    strange = [path.name for path in folder.glob("*") if path.name not in files]
+    strange = [path.name for path in folder.glob("*") if path.name not in files and not path.name.endswith(UNFINISHED)]
     if strange:
         raise InputError(f"{folder} holds {strange[0]}, of another submission; name a new folder")
     content = io.BytesIO()

@@ -1,14 +1,20 @@
 """Settings: their checks, their names, and the way to the workdir and back."""
 
 import json
+import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gun_jax import GUN, configuration
 from gun_jax.configuration import default_config, nearest_setting, validate
 from gun_jax.data.classes import CAMVID
+from gun_jax.data.pipeline import augmentations
+from gun_jax.data.sources import load_source
 from gun_jax.errors import InputError
+from gun_jax.training.schedule import learning_rate, sgd
 
 
 def test_the_defaults_are_possible_values():
@@ -68,6 +74,18 @@ def test_an_unknown_setting_cannot_be_assigned(section):
         ("data.crop", (1, 2, 3)),
         ("data.random_scale", (0.5,)),
         ("model.dtype", "float16"),
+        ("data.on_bad_record", "slip"),
+        ("data.crop", (10**9, 320)),
+        ("data.crop", (240, True)),
+        ("max_bad_steps", 0),
+        ("optimizer.clip_norm", -1.0),
+        ("seed", 2**31),
+        ("batch_size", 10**9),
+        ("data.threads", 10**9),
+        ("epochs", None),
+        ("data.flip", None),
+        ("data.dir", None),
+        ("data.crop", None),
     ],
 )
 def test_an_impossible_value_is_refused_in_a_line_by_the_name_of_its_setting(name, value):
@@ -88,6 +106,48 @@ def test_the_value_at_the_border_is_taken(name, value):
     config = default_config()
     config.update_from_flattened_dict({name: value})
     validate(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "near"), [("data.on_bad_record", "slip", "skip"), ("model.dtype", "bfloat", "bfloat16")]
+)
+def test_of_a_few_values_the_nearest_is_named(name, value, near):
+    config = default_config()
+    config.update_from_flattened_dict({name: value})
+    with pytest.raises(InputError, match=rf"\(did you mean '{near}'\?\)$"):
+        validate(config)
+
+
+WORDS = ("", "x", "none", "enc4", "base", "nul\0", "é", "line\nline", "poly", "{split}")
+NUMBERS = (0, 1, -1, 3, 2**31, 2**63, 2**70, 0.0, -0.0, 0.5, 1e300, 1e-300, math.nan, math.inf, -math.inf)
+values = st.recursive(
+    st.one_of(st.sampled_from(WORDS), st.sampled_from(NUMBERS), st.integers(), st.floats(), st.none(), st.booleans()),
+    lambda inner: st.lists(inner, max_size=3).map(tuple),
+    max_leaves=3,
+)
+
+
+@pytest.mark.fault("settings of any value", tried=600)
+@settings(max_examples=600, deadline=None, derandomize=True)
+@given(st.dictionaries(st.sampled_from(configuration.setting_names(default_config())), values, min_size=1, max_size=3))
+def test_any_settings_make_a_run_or_are_refused_in_a_line(changes):
+    config = default_config()
+    config.data.source = "synthetic"
+    changes = {"data.dir": "nowhere"} | changes
+    try:
+        config.update_from_flattened_dict(changes)
+    except (TypeError, ValueError):  # ml_collections' own: another type
+        return
+    try:
+        validate(config)
+        configuration.build_model(config.model, 19)
+        sgd(config.optimizer, learning_rate(config.optimizer, 10.0, 100))
+        source = load_source(config.data, "train")
+        assert len(source) > 0
+        config.data.lighting_jitter = 0.0  # it looks at hundreds of pictures
+        augmentations(config.data, source)
+    except InputError as error:
+        assert "\n" not in str(error)
 
 
 # Names

@@ -1,6 +1,7 @@
 """Reading picture and label files into the arrays that the rest of the package trusts."""
 
 import contextlib
+import io
 import os
 import pathlib
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ MEAN_COLOR = tuple(round(255 * channel) for channel in MEAN)
 _LABEL_MODES = ("L", "P", "1")  # Pillow's names for grey, palette, black and white: one number a pixel
 _INSTANCE_MODES = ("L", "I", "I;16", "I;16B")
 _PNG, _PNG_KIND, _GREY_OF_8_BITS, _PNG_END = b"\x89PNG\r\n\x1a\n", slice(24, 26), b"\x08\x00", b"IEND\xaeB`\x82"
+_JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+_TRAILER = 2**16  # bytes after the end of a PNG that some programs leave
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**26  # of a picture: beyond, Pillow warns of decompression bombs
 _SPREAD = {"L;2": 85, "L;4": 17}  # by Pillow's name of how the file stores them
 
 
@@ -39,10 +43,11 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     Grey pictures get three equal channels, a transparency channel is dropped, 16 bits are scaled to 8.
 
     Raises:
-      InputError: no such file, not a picture, or one of another kind of number.
+      InputError: no such file, not a whole picture, one of another kind of number, or of more than `MOST_PIXELS`.
     """
+    content = _content("image", path)
     try:
-        picture = cv2.imdecode(_content(path), cv2.IMREAD_UNCHANGED)
+        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:  # a header that promises more pixels than OpenCV takes
         raise InputError(f"image {path} is damaged or too large: OpenCV cannot decode it") from error
     if picture is None:
@@ -63,28 +68,24 @@ def read_label(path: str | os.PathLike) -> np.ndarray:
     """Reads a label picture: uint8 (H, W), the numbers in the file (of a palette picture, the indices).
 
     Raises:
-      InputError: no such file, not a picture, or more than one number a pixel, or numbers of 16 bits.
+      InputError: no such file, not a whole picture, of too many pixels, more than one number a pixel, or 16 bits of it.
     """
-    plain = _plain_grey(path)
+    content = _content("label", path)
+    plain = _plain_grey(content)
     if plain is not None:
         return plain
-    with _opened(path, _LABEL_MODES, "one byte a pixel, the class's number (grey or palette PNG)") as picture:
+    with _opened(path, content, _LABEL_MODES, "one byte a pixel, the class's number (grey or palette PNG)") as picture:
         # Pillow spreads the numbers of grey pictures of 2 and 4 bits over 0 to 255.
         stored = getattr(picture, "tile", None)
         spread = _SPREAD.get(str(stored[0][3]), 1) if stored else 1
         return np.asarray(picture).astype(np.uint8) // spread
 
 
-def _plain_grey(path: str | os.PathLike) -> np.ndarray | None:
+def _plain_grey(content: bytes) -> np.ndarray | None:
     """A grey PNG of 8 bits, as most labels are, faster than by Pillow; None for anything else and damaged ones."""
-    try:
-        content = pathlib.Path(path).read_bytes()
-    except OSError:
+    if not content.startswith(_PNG) or content[_PNG_KIND] != _GREY_OF_8_BITS:
         return None
-    # Of a file that is cut off OpenCV gives what there is; Pillow says that it is.
-    if not content.startswith(_PNG) or content[_PNG_KIND] != _GREY_OF_8_BITS or not content.endswith(_PNG_END):
-        return None
-    with contextlib.suppress(cv2.error):  # a header that promises more pixels than OpenCV takes
+    with contextlib.suppress(cv2.error):
         return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     return None
 
@@ -93,17 +94,17 @@ def read_instances(path: str | os.PathLike) -> np.ndarray:
     """Reads a picture of instances, as Cityscapes' `instanceIds`: int32 (H, W), the numbers in the file.
 
     Raises:
-      InputError: no such file, not a picture, or more than one number a pixel.
+      InputError: no such file, not a whole picture, more than one number a pixel, or too many pixels.
     """
-    with _opened(path, _INSTANCE_MODES, "one number a pixel, of 8 or 16 bits") as picture:
+    with _opened(path, _content("label", path), _INSTANCE_MODES, "one number a pixel, of 8 or 16 bits") as picture:
         return np.asarray(picture).astype(np.int32)
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike, modes: tuple[str, ...], expected: str) -> Iterator[Image.Image]:
+def _opened(path: str | os.PathLike, content: bytes, modes: tuple[str, ...], expected: str) -> Iterator[Image.Image]:
     """A picture of numbers, while it is read; what is wrong with it as an InputError."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(io.BytesIO(content)) as picture:
             if picture.mode not in modes:
                 raise InputError(f"label {path} is a picture of mode {picture.mode}; expected {expected}")
             yield picture
@@ -111,16 +112,42 @@ def _opened(path: str | os.PathLike, modes: tuple[str, ...], expected: str) -> I
         raise
     except UnidentifiedImageError as error:
         raise InputError(f"label {path} is not a picture; expected a grey or palette PNG of class numbers") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow calls damaged
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"label {path} cannot be read: {reason}") from error
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow calls damaged
+        raise InputError(f"label {path} cannot be read: {error}") from error
 
 
-def _content(path: str | os.PathLike) -> np.ndarray:
+def _content(kind: str, path: str | os.PathLike) -> bytes:
+    """The bytes of a picture file that is not cut off, and does not promise more pixels than memory."""
     try:
-        content = np.frombuffer(pathlib.Path(path).read_bytes(), np.uint8)
+        content = pathlib.Path(path).read_bytes()
     except OSError as error:
-        raise InputError(f"image {path} cannot be read: {error.strerror}") from error
-    if not content.size:
-        raise InputError(f"image {path} is an empty file")
+        raise InputError(f"{kind} {path} cannot be read: {error.strerror}") from error
+    if not content:
+        raise InputError(f"{kind} {path} is an empty file")
+    _check_whole(f"{kind} {path}", content)
     return content
+
+
+def _check_whole(what: str, content: bytes) -> None:
+    """Refuses pictures that OpenCV and Pillow would decode in part, or for which they would fill the memory."""
+    if (content.startswith(_PNG) and _PNG_END not in content[-_TRAILER:]) or _is_cut_jpeg(content):
+        raise InputError(f"{what} is cut off; copy it anew")
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            width, height = picture.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError(f"{what} has too many pixels; expected at most {MOST_PIXELS}") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        return  # OpenCV reads more kinds; and both say what is wrong
+    if width * height > MOST_PIXELS:
+        raise InputError(f"{what} is {width}x{height}; expected at most {MOST_PIXELS} pixels: cut it into parts")
+
+
+def _is_cut_jpeg(content: bytes) -> bool:
+    """Whether a JPEG has no end marker after its first scan began (thumbnails, with their own, lie before it)."""
+    place = len(_JPEG)
+    while content.startswith(_JPEG) and place + 4 <= len(content) and content[place] == 0xFF:
+        if content[place : place + 2] == _JPEG_SCAN:
+            return content.find(_JPEG_END, place) < 0  # in the data of a scan there is none
+        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")  # a segment with its length
+    return False  # none, or one of whose damage OpenCV tells

@@ -15,7 +15,7 @@ from gun_jax.data.classes import CAMVID, CITYSCAPES, ClassMap, load_class_map
 from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource
 from gun_jax.data.splits import CITYSCAPES_COUNTS, check_length
 from gun_jax.data.synthetic import SyntheticScenes
-from gun_jax.errors import InputError
+from gun_jax.errors import InputError, one_of
 
 DATA_DIR_VARIABLE = "GUN_DATA_DIR"
 
@@ -135,7 +135,8 @@ def _of_split(path: str, split: str) -> str:
 
 def _layout(data) -> Layout:
     if data.source not in LAYOUTS:
-        raise InputError(f"config.data.source is {data.source!r}; expected one of synthetic, {', '.join(LAYOUTS)}")
+        expected = one_of(data.source, [*LAYOUTS, "synthetic"])
+        raise InputError(f"config.data.source is {data.source!r}; expected {expected}")
     layout = LAYOUTS[data.source]
     if data.source == "folder":
         layout = dataclasses.replace(layout, images=data.images, labels=data.labels)

@@ -1,5 +1,6 @@
 """Reading pictures and labels against Pillow, which writes them and decodes them in another way, and against NumPy."""
 
+import re
 import struct
 import zlib
 
@@ -7,6 +8,8 @@ import cv2
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from gun_jax.data.pictures import MEAN_COLOR, normalise, read_image, read_label
@@ -153,7 +156,7 @@ def test_a_truncated_image_is_refused_rather_than_half_read(kept, ending, tmp_pa
     path = saved(tmp_path / f"a.{ending}", noise(3, size=(80, 90)))
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
-    assert "not a picture" in refusal(read_image, path)
+    assert re.search(r"is cut off|is not a picture", refusal(read_image, path))
 
 
 def test_a_text_file_is_no_image(tmp_path):
@@ -210,11 +213,11 @@ def test_a_label_of_more_than_one_byte_a_pixel_is_refused_by_its_mode(mode, chan
     assert f"mode {mode};" in message and "expected one byte" in message
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>404</html>"], ids=["empty", "text"])
-def test_a_file_that_is_no_picture_is_no_label(content, tmp_path):
+@pytest.mark.parametrize(("content", "what"), [(b"", "is an empty file"), (b"<html>404</html>", "is not a picture")])
+def test_a_file_that_is_no_picture_is_no_label(content, what, tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(content)
-    assert "not a picture" in refusal(read_label, path)
+    assert what in refusal(read_label, path)
 
 
 @pytest.mark.parametrize("kept", [0.02, 0.5, 0.9])
@@ -267,3 +270,64 @@ def test_the_mean_colour_becomes_nought_to_half_a_grey_level():
 def test_normalising_what_is_no_byte_is_refused_by_its_dtype():
     with pytest.raises(InputError, match="float32; expected uint8"):
         normalise(jnp.zeros((2, 2, 3), jnp.float32))
+
+
+# Damaged and hostile files
+
+FAULT = "pictures that are cut off, bombs, or any bytes"
+HOSTILE = pytest.mark.fault(FAULT)
+
+
+@HOSTILE
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+def test_a_picture_that_is_cut_off_anywhere_is_refused(ending, tmp_path):
+    content = saved(tmp_path / f"a.{ending}", noise(3, size=(40, 30))).read_bytes()
+    read_image(tmp_path / f"a.{ending}")
+    for left in range(0, len(content) - 13, max(1, len(content) // 23)):
+        (tmp_path / f"b.{ending}").write_bytes(content[:left])
+        refusal(read_image, tmp_path / f"b.{ending}")
+
+
+@HOSTILE
+def test_a_jpeg_with_a_thumbnail_and_a_trailer_is_read_and_refused_when_it_is_cut_off(tmp_path):
+    thumbnail = saved(tmp_path / "small.jpg", noise(3, size=(8, 8))).read_bytes()
+    content = saved(tmp_path / "a.jpg", noise(3, size=(40, 30))).read_bytes()
+    segment = b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail
+    path = tmp_path / "with.jpg"
+    path.write_bytes(content[:2] + segment + content[2:] + b"a film \xff\xda of the moment")
+    np.testing.assert_array_equal(read_image(path), read_image(tmp_path / "a.jpg"))
+    path.write_bytes((content[:2] + segment + content[2:])[:-300])
+    assert "is cut off" in refusal(read_image, path)
+
+
+@HOSTILE
+@pytest.mark.parametrize("read", [read_image, read_label])
+def test_a_header_that_promises_more_pixels_than_memory_is_refused_unread(read, tmp_path):
+    path = tmp_path / "bomb.png"
+    honest = png(8, np.zeros((2, 2), int))
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    checksum = struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    path.write_bytes(honest[:16] + header + checksum + honest[33:])
+    refusal(read, path)
+
+
+@pytest.mark.fault(FAULT, tried=150)
+@pytest.mark.parametrize("read", [read_image, read_label])
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_any_bytes_are_a_picture_or_refused(read, data, tmp_path_factory):
+    base = tmp_path_factory.getbasetemp() / "fuzz"
+    base.mkdir(exist_ok=True)
+    ending = data.draw(st.sampled_from(["png", "jpg", "bmp", "tif", "webp"]))
+    content = bytearray(saved(base / f"good.{ending}", noise(size=(12, 10))).read_bytes())
+    if data.draw(st.booleans()):
+        content = bytearray(data.draw(st.binary(max_size=200)))
+    for place, value in data.draw(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=8)):
+        if content:
+            content[place % len(content)] = value
+    path = base / f"fuzzed.{ending}"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
+    try:
+        assert read(path).dtype == np.uint8
+    except InputError as error:
+        assert "\n" not in str(error) and str(path) in str(error)
