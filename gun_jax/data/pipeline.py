@@ -4,6 +4,11 @@ Order and augmentation come from the seed and the number of the record alone. Th
 consumed, whatever the number of workers or processes, so a resumed run continues with the very next batch.
 """
 
+import multiprocessing
+import os
+import signal
+import threading
+
 import grain
 import numpy as np
 from absl import flags
@@ -17,8 +22,10 @@ from gun_jax.data.augment import (
     color_covariance,
 )
 from gun_jax.data.sources import Source
+from gun_jax.data.tolerance import SkippingSource
 from gun_jax.errors import InputError
 
+_LOOKED_AT = 8  # pictures, to judge a crop
 _ROUNDS = 1_000_000  # through the source: more than any run; Grain's endless repetition cannot be cut into batches of 1
 
 
@@ -61,17 +68,23 @@ def training_batches(
 
     Returns:
       An iterator, to be closed after use, over `{"image": uint8 (b, H, W, 3), "label": uint8 (b, H, W)}` with
-      b = batch_size / count.
+      b = batch_size / count; and "id", the names of the b records, and "skipped", what was wrong with those that
+      `data.on_bad_record="skip"` left out.
 
     Raises:
-      InputError: the batch does not divide among the processes; or, at a record, what the source finds wrong.
+      InputError: the batch does not divide among the processes, or no picture is near the size of the crop; or, at a
+        record, what the source finds wrong.
     """
     index, count = process
     if not len(source):
         raise InputError(f"{source} is empty; expected a picture at least")
     if batch_size < 1 or batch_size % count:
         raise InputError(f"config.batch_size is {batch_size}; expected a multiple of the {count} processes")
+    if data.on_bad_record == "skip":
+        source = SkippingSource(source)
     records = grain.MapDataset.source(source).seed(seed).shuffle().repeat(_ROUNDS, reseed_each_epoch=True)
+    if data.crop:
+        _check_crop(data, source)
     for transform in augmentations(data, source):
         records = records.random_map(transform)
     # Process p takes records p, p + count, ... so that the global batch holds the same records for any count.
@@ -81,8 +94,38 @@ def training_batches(
     if data.workers:
         if not flags.FLAGS.is_parsed():  # Grain reads its own flags, which no program may have parsed here
             flags.FLAGS.mark_as_parsed()
-        iterator = iterator.mp_prefetch(grain.MultiprocessingOptions(num_workers=data.workers))
+        workers = grain.MultiprocessingOptions(num_workers=data.workers)
+        iterator = iterator.mp_prefetch(workers, worker_init_fn=_leave_signals_to_the_training)
     return iter(iterator)
+
+
+def _leave_signals_to_the_training(*_: int) -> None:  # of the worker, and how many there are
+    """In a process that reads: what a terminal or a cluster sends to all is the training's to answer."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_training, daemon=True).start()
+
+
+def _end_with_the_training() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(0)  # it was killed
+
+
+def _check_crop(data, source: Source) -> None:
+    """Refuses a crop that is higher and wider than all pictures looked at, however `random_scale` enlarges them."""
+    enlarged = data.random_scale[1] if data.random_scale else 1.0
+    largest = (0, 0)
+    for index in range(0, len(source), max(1, len(source) // _LOOKED_AT)):
+        size = source[index]["label"].shape
+        if size[0] * enlarged >= data.crop[0] or size[1] * enlarged >= data.crop[1]:
+            return  # most often the first
+        largest = max(largest, size)
+    raise InputError(
+        f"config.data.crop is {tuple(data.crop)}; expected a height or a width of at most {enlarged:g} times "
+        f"those of the pictures, which are up to {largest} in {source}: each would lie in the middle of padding"
+    )
 
 
 def _stack(records: list[dict]) -> dict:
@@ -91,4 +134,6 @@ def _stack(records: list[dict]) -> dict:
         raise InputError(
             f"images of one batch have several sizes, {sorted(sizes)[:3]} (height, width); set config.data.crop"
         )
-    return {key: np.stack([record[key] for record in records]) for key in ("image", "label")}
+    arrays = {key: np.stack([record[key] for record in records]) for key in ("image", "label")}
+    skipped = [reason for record in records for reason in record.get("skipped", ())]
+    return arrays | {"id": [record["id"] for record in records], "skipped": skipped}

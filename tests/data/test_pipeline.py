@@ -36,7 +36,9 @@ class Numbered:
 def settings(**changes):
     """The `data` section of a configuration, as far as the pipeline looks at it; without augmentation."""
     plain = {"random_scale": (), "crop": (), "flip": False, "color_jitter": 0.0, "lighting_jitter": 0.0}
-    return types.SimpleNamespace(**plain | {"workers": 0, "threads": 4, "prefetch": 8} | changes)
+    return types.SimpleNamespace(
+        **plain | {"workers": 0, "threads": 4, "prefetch": 8, "on_bad_record": "stop"} | changes
+    )
 
 
 AUGMENTED = {"random_scale": (0.5, 2.0), "crop": (6, 6), "flip": True}
@@ -73,9 +75,10 @@ def workers():
 def test_a_batch_is_a_stack_of_whole_records():
     source = Numbered(10)
     for batch in batches(3, source):
-        assert set(batch) == {"image", "label"}
-        for image, label in zip(batch["image"], batch["label"], strict=True):
+        assert set(batch) == {"image", "label", "id", "skipped"} and batch["skipped"] == []
+        for image, label, name in zip(batch["image"], batch["label"], batch["id"], strict=True):
             record = source[label[0, 0]]
+            assert name == record["id"]
             np.testing.assert_array_equal(image, record["image"])
             np.testing.assert_array_equal(label, record["label"])
 
@@ -225,6 +228,17 @@ def test_sizes_that_differ_are_named_with_the_remedy(number, workers):
 def test_sizes_that_differ_are_made_equal_by_a_crop():
     source = Numbered(10, sizes=[(8, 12), (9, 12), (5, 30)])
     assert {batch["label"].shape for batch in batches(6, source, crop=(7, 10))} == {(4, 7, 10)}
+
+
+@pytest.mark.parametrize("scale", [(), (0.5, 2.0)])
+def test_a_crop_higher_and_wider_than_any_picture_at_its_largest_is_refused(scale):
+    source = Numbered(10, sizes=[(8, 12), (9, 12), (5, 30)])
+    factor = scale[1] if scale else 1
+    height, width = int(9 * factor), int(30 * factor)
+    with pytest.raises(InputError, match=rf"^config.data.crop is \({height + 1}, {width + 1}\); expected .*$"):
+        batches(1, source, crop=(height + 1, width + 1), random_scale=scale)
+    for crop in ((height, width + 1), (height + 1, width)):
+        assert batches(1, source, crop=crop, random_scale=scale)[0]["label"].shape == (4, *crop)
 
 
 @pytest.mark.parametrize(("batch_size", "count"), [(5, 2), (0, 1), (-4, 2), (1, 2)])
