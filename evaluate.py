@@ -10,11 +10,12 @@ Files go to WORKDIR/evaluation/, those of a submission to the folder that is nam
 """
 
 import pathlib
+import signal
 from typing import Any
 
 from absl import flags
 
-from gun_jax import command_line
+from gun_jax import command_line, processes
 from gun_jax.errors import InputError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default the newest one under runs/.")
@@ -32,10 +33,16 @@ _EXPORTED = flags.DEFINE_string(
     "exported", None, "JSON file of a network that export.py made, to score that one; its run is the default workdir."
 )
 
+command_line.define_processes()
+
 
 def main() -> None:
     from gun_jax import evaluation  # after the flags: bad ones are told at once
 
+    if _PANELS.value or _TRIMAP.value or _SUBMISSION.value is not None or _EXPORTED.value:
+        processes.expect_one("--panels, --trimap, --submission and --exported")
+    if processes.several():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # JAX's runtime keeps it for trainings
     exported = pathlib.Path(_EXPORTED.value) if _EXPORTED.value else None
     if _WORKDIR.value:
         workdir = pathlib.Path(_WORKDIR.value)

@@ -1,21 +1,26 @@
 """What the programs share: how they start, and how they end when what they were given cannot be used."""
 
 import itertools
+import os
 import pathlib
 import re
+import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import cv2
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
+from PIL import Image
 
-from gun_jax import configuration, runtime
-from gun_jax.errors import InputError
+from gun_jax import configuration, processes, runtime
+from gun_jax.errors import InputError, InputWarning
 
 BAD_INPUT = 2  # exit status
+_SHOW_WARNING = warnings.showwarning
 
 _CACHE = flags.DEFINE_string(
     "compilation_cache",
@@ -23,6 +28,16 @@ _CACHE = flags.DEFINE_string(
     "Folder that keeps compilations for the next start, by default gun_jax/ in your cache folder; empty for none. "
     "JAX_COMPILATION_CACHE_DIR in the environment goes before.",
 )
+
+
+def define_processes() -> None:
+    """Defines `--processes`, for programs that can share their work."""
+    flags.DEFINE_string(
+        "processes",
+        "",
+        "Work as one of several processes: RANK/COUNT@HOST:PORT, as 0/4@localhost:1234, where process 0 is; or auto, "
+        "in SLURM, Open MPI, a cloud's TPUs. docs/clusters.md.",
+    )
 
 
 def define_config() -> flags.FlagHolder:
@@ -37,17 +52,29 @@ def run(main: Callable[[], None]) -> None:
 
     def guarded(arguments: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)  # else Orbax tells its life in hundreds of lines
+            # Orbax logs its life in hundreds of lines, and an error of which it then tells us once in each thread.
+            logging.set_verbosity(logging.FATAL)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged picture is told in one line, ours
+        warnings.showwarning = _show_warning
+        warnings.filterwarnings("error", category=Image.DecompressionBombWarning)  # which gun_jax.data.pictures tells
         cv2.setNumThreads(1)  # several pictures at a time are read by threads, or processes, of our own
         try:
             if arguments[1:]:
                 raise InputError(f"{arguments[1]!r} is not expected; flags start with --, as --workdir=DIR")
+            if "processes" in flags.FLAGS:
+                processes.start(flags.FLAGS["processes"].value or "", _give_up)
             runtime.keep_memory()
             runtime.keep_compilations(_CACHE.value)
             main()
         except InputError as error:
-            _stop(error)
+            _tell(error)
+            processes.leave(BAD_INPUT)
+        except Exception as error:
+            processes.end_if_others_are_gone(_program(), error)
+            raise
+        except KeyboardInterrupt:
+            print(f"{_program()}: stopped by Ctrl-C", file=sys.stderr, flush=True)
+            processes.leave(128 + signal.SIGINT)
 
     app.run(guarded, flags_parser=_parse)
 
@@ -66,7 +93,8 @@ def _parse(arguments: list[str]) -> list[str]:
         _stop(error)
     except flags.Error as error:
         # Of an error inside a config file the flag's message is a traceback: its last line says what is wrong.
-        _stop(re.sub(r"Error whilst parsing config file:.*\n(?=\S+: )", "", str(error).strip(), flags=re.DOTALL))
+        line = re.sub(r"Error whilst parsing config file:.*\n(?=\S+: )", "", str(error).strip(), flags=re.DOTALL)
+        _stop(line.replace(f"{InputError.__module__}.{InputError.__name__}: ", ""))
     except Exception as error:  # whatever the code in a config file raises
         if file is None:
             raise
@@ -137,6 +165,28 @@ def parse_size(flag: str, value: str) -> tuple[int, int]:
 
 
 def _stop(error: Exception | str) -> NoReturn:
-    line = " ".join(str(error).split())
-    print(f"{pathlib.Path(sys.argv[0]).name}: {line}", file=sys.stderr)
+    _tell(error)
     sys.exit(BAD_INPUT)
+
+
+def _give_up(line: str) -> None:
+    """Ends the program from a thread beside the main one."""
+    _tell(line)
+    os._exit(BAD_INPUT)
+
+
+def _tell(error: Exception | str) -> None:
+    line = " ".join(str(error).split())
+    print(f"{_program()}: {line}", file=sys.stderr, flush=True)
+
+
+def _program() -> str:
+    return pathlib.Path(sys.argv[0]).name
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """A warning of ours is a line, as an error is."""
+    if issubclass(category, InputWarning):
+        print(f"{_program()}: {message}", file=sys.stderr)
+    else:
+        _SHOW_WARNING(message, category, *where, **more)

@@ -23,6 +23,7 @@ from gun_jax.files import write_whole
 from gun_jax.inference import Trained, load_checkpoint
 from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
 from gun_jax.metrics.confusion import ConfusionMatrix
+from gun_jax.processes import is_first
 from gun_jax.scoring import Each, Label, make_scorer, score_labels
 from gun_jax.submission import check_folder, write_submission
 from gun_jax.training.checkpoints import saved_steps
@@ -107,7 +108,8 @@ def evaluate(
     if drawn:
         _draw_panels(trained, source, drawn, folder / split, console)
         console.print(f"drew {drawn} panels in {folder / split}/", soft_wrap=True)
-        from gun_jax.training.reporting import METRICS_NAME, read_rows
+        from gun_jax.training.reporting import METRICS_NAME
+        from gun_jax.training.rows import read_rows
         from gun_jax.visualisation import curve_figure
 
         rows = read_rows(workdir / METRICS_NAME)
@@ -170,14 +172,16 @@ def _report(
         matrix = score(count)
     report = {"split": split, "step": step, "images": len(source)} | matrix.scores(source.classes.names)
     if source.classes == CITYSCAPES:
-        report |= cityscapes_scores(matrix, instances if "instances" in source[0] else None)
+        report |= cityscapes_scores(matrix, instances.total() if "instances" in source[0] else None)
     return report
 
 
 def _publish(
     report: dict[str, Any], network: pathlib.Path, config: ConfigDict, file: pathlib.Path, console: rich.console.Console
 ) -> None:
-    """Shows a report and writes it."""
+    """Shows a report and writes it, in the first process."""
+    if not is_first():
+        return
     console.print(f"{network}, step {report['step']}: {report['images']} images of {report['split']}", soft_wrap=True)
     console.print(_table(report))
     if config.data.source == "cityscapes" and "iiou" not in report:
@@ -258,7 +262,7 @@ def _progress(console: rich.console.Console) -> rich.progress.Progress:
         rich.progress.MofNCompleteColumn(),
         rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
-        disable=not console.is_terminal,
+        disable=not (console.is_terminal and is_first()),
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 import grain
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gun_jax.data.classes import IGNORE
@@ -14,6 +13,7 @@ from gun_jax.data.pictures import normalise
 from gun_jax.data.sources import Source
 from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.models import GUN
+from gun_jax.processes import total
 
 _SIZES_WAITING = 4  # image sizes of which fewer than a batch has been read
 
@@ -42,10 +42,7 @@ def score_labels(
         for record, prediction in zip(records, predictions, strict=True):
             if each:
                 each(record, prediction)
-    if jax.process_count() > 1:
-        # As halves: JAX would cut 64 bits to 32.
-        halves = multihost_utils.process_allgather(matrix.counts.view(np.int32))
-        matrix.counts = np.asarray(halves).view(np.int64).sum(0)
+    matrix.counts = total(matrix.counts)
     return matrix
 
 
