@@ -1,15 +1,14 @@
 """A training run from its configuration: source -> augment -> batch -> device -> step -> metrics -> report."""
 
 import contextlib
-import functools
-import math
+import dataclasses
 import pathlib
 import re
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
@@ -20,9 +19,14 @@ from gun_jax.data.classes import ClassMap
 from gun_jax.data.pipeline import training_batches
 from gun_jax.data.sources import Source, find_data_dir, load_source
 from gun_jax.errors import InputError
+from gun_jax.metrics.confusion import ConfusionMatrix
+from gun_jax.processes import as_the_first, is_first
 from gun_jax.scoring import make_scorer
 from gun_jax.training.checkpoints import Checkpoints, saved_steps
-from gun_jax.training.reporting import Reporter, SilentReporter
+from gun_jax.training.interruption import InterruptedTrainingError, listening
+from gun_jax.training.outcomes import Outcomes
+from gun_jax.training.reporting import METRICS_NAME, Reporter, SilentReporter
+from gun_jax.training.rows import read_rows
 from gun_jax.training.schedule import learning_rate, sgd
 from gun_jax.training.start import starting_point
 from gun_jax.training.state import TrainState, create_state
@@ -40,8 +44,9 @@ _FREE = (
     "data.workers",
     "data.threads",
     "data.prefetch",
+    "data.on_bad_record",  # what was not stopped by a bad record had none
+    "max_bad_steps",
 )
-_DIVERGED = "in a new --workdir, lower config.optimizer.peak_rate or warm up longer"
 
 
 def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> TrainState:
@@ -58,20 +63,23 @@ def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> Tr
       The last state.
 
     Raises:
-      InputError: data that are missing or wrong, settings that are, or the workdir of another run.
+      InputError: data that are missing or wrong, settings that are, the workdir of another run, or no space in it.
+      InterruptedTrainingError: SIGTERM or Ctrl-C ended it; what it had learned is saved.
     """
     # A run that goes on has its own parameters, and does not ask for those again.
     start_from = starting_point(config) if config.init and not saved_steps(workdir) else None
     source, eval_source, config = _open_data(config)
     steps_per_epoch = len(source) / config.batch_size
     total_steps = config.steps or round(config.epochs * steps_per_epoch)
-    if total_steps < 1:
-        raise InputError(f"config.epochs is {config.epochs} of {steps_per_epoch:.1f} steps; expected a step at least")
+    if not 1 <= total_steps <= configuration.MOST_STEPS:
+        raise InputError(
+            f"config.epochs is {config.epochs} of {steps_per_epoch:.1f} steps each; expected 1 to "
+            f"{configuration.MOST_STEPS} steps"
+        )
     _check_workdir(workdir, config, source.classes)
 
     mesh = data_mesh()
     model = configuration.build_model(config.model, len(source.classes))
-    network = configuration.describe_network(config.model, len(source.classes))
     rate = learning_rate(config.optimizer, steps_per_epoch, total_steps)
     optimizer = sgd(config.optimizer, rate)
     state = jax.device_put(create_state(model, optimizer, config.seed, start_from), replicated(mesh))
@@ -80,45 +88,114 @@ def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> Tr
     take_step = make_train_step(model, optimizer, mesh, forget)
     score = make_scorer(model, config.batch_size, config.data.threads)
 
-    with Checkpoints(workdir, config.keep_checkpoints) as checkpoints:
-        if checkpoints.latest() is not None:
-            state, position = checkpoints.restore(state)
-            if position["data"] != source.identity:
-                raise InputError(
-                    f"{workdir} was trained on other data: {position['data']} there and {source.identity} here (a name "
-                    "of a file or a value of the class map has changed); bring them back, or name another --workdir"
-                )
-        if jax.process_index() == 0:
+    with Checkpoints(workdir, config.keep_checkpoints) as checkpoints, listening() as interruption:
+        state, position = _resumed(state, checkpoints, source, config, workdir)
+        if is_first():
             configuration.save_config(workdir, config, source.classes)
-        start = int(state.step)
+        start, signal = int(state.step), 0
+        outcomes = Outcomes(workdir, config.max_bad_steps, start, position.get("outcomes"))
         with _reporter(workdir, total_steps, start, config.batch_size) as reporter:
             reporter.say(_beginning(workdir, state, start, total_steps, len(source), mesh))
-            losses = []
-            for step, batch in _numbered_batches(source, config, start, total_steps, mesh, reporter.waited):
-                state, loss = take_step(state, batch)
-                losses.append(loss)
+            run = _Run(config, source, eval_source, total_steps, rate, score, checkpoints, outcomes, reporter)
+            run.catch_up(workdir, start, state)
+            for step, told, batch in _numbered_batches(source, config, start, total_steps, mesh, reporter.waited):
+                state, outcome = take_step(state, batch)
+                for line in outcomes.add(step, outcome, **told):
+                    reporter.warn(line)
                 if step == start + 1:
-                    loss.block_until_ready()
+                    outcome.loss.block_until_ready()
                     reporter.first_step(step)
-                epoch = step / steps_per_epoch
-                due = functools.partial(_due, step, total_steps)
-                evaluating = due(config.eval_every_epochs * steps_per_epoch)
-                saving = due(config.checkpoint_every_epochs * steps_per_epoch)
-                if evaluating or saving or due(config.log_every_steps):
-                    reporter.training(step, epoch, _finite_mean(losses, step), float(rate(step - 1)))
-                    losses = []
-                if evaluating:
-                    matrix = score(state.variables, eval_source)
-                    reporter.evaluation(step, epoch, config.data.eval_split, matrix, source.classes.names)
-                if saving:
-                    _check_finite(state, step)
-                    checkpoints.save(state, {"batches": step, "data": source.identity, "network": network})
+                signal = interruption.due(step)
+                run.after(step, state, stopping=signal != 0)
+                if signal:
+                    break
+    if signal:  # told when what is being saved is whole
+        raise InterruptedTrainingError(step, signal)
     return state
 
 
-def _due(step: int, total: int, every: float) -> bool:
-    """Whether a multiple of `every` steps (0: none) was reached with this step; at the last step always."""
-    return step == total or (every > 0 and step // every > (step - 1) // every)
+def _resumed(
+    state: TrainState, checkpoints: Checkpoints, source: Source, config: ConfigDict, workdir: pathlib.Path
+) -> tuple[TrainState, dict[str, Any]]:
+    """The state to go on from, and what else is known of it: nothing, at the beginning of a run."""
+    if checkpoints.latest() is None:
+        return state, {}
+    state, position = checkpoints.restore(state, configuration.describe_network(config.model, len(source.classes)))
+    if position["data"] != source.identity:
+        raise InputError(
+            f"{workdir} was trained on other data: {position['data']} there and {source.identity} here (a name of a "
+            "file or a value of the class map has changed); bring them back, or name another --workdir"
+        )
+    return state, position
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """What is due between two steps: reports, evaluations, checkpoints."""
+
+    config: ConfigDict
+    source: Source
+    eval_source: Source
+    total: int
+    rate: Callable[[int], Any]
+    score: Callable[..., ConfusionMatrix]
+    checkpoints: Checkpoints
+    outcomes: Outcomes
+    reporter: Reporter | SilentReporter
+
+    def after(self, step: int, state: TrainState, stopping: bool) -> None:
+        """Does what is due after a step. Where the training stops, it saves; to evaluate is left to when it goes on."""
+        evaluating = self._evaluating(step)
+        saving = self._due(step, self.config.checkpoint_every_epochs * self._steps_per_epoch)
+        if evaluating or saving or self._due(step, self.config.log_every_steps):
+            loss, counts = self.outcomes.report()
+            rate = float(self.rate(step - 1 - self.outcomes.bad_steps))
+            self.reporter.training(step, self._epochs(step), loss, rate, counts)
+        if evaluating or saving or stopping:  # before evaluating, which takes long and can fail
+            self._save(step, state)
+        if evaluating and not stopping:
+            self._evaluate(step, state)
+
+    def catch_up(self, workdir: pathlib.Path, start: int, state: TrainState) -> None:
+        """Learns which checkpoint is the best so far, and makes up for an evaluation that was cut short."""
+        name = f"{self.config.data.eval_split}/miou"
+        rows = [row for row in read_rows(workdir / METRICS_NAME) if name in row and row["step"] <= start]
+        best = max(((row[name], row["step"]) for row in rows if row[name] is not None), default=(0, 0))
+        done = any(row["step"] == start for row in rows)
+        miou, step, done = as_the_first(np.array([*best, done], np.float64))  # who else reads may see an older file
+        if step:
+            self.checkpoints.scored(int(step), float(miou))
+        if start and self._evaluating(start) and not done:
+            self._evaluate(start, state)
+
+    def _evaluating(self, step: int) -> bool:
+        return self._due(step, self.config.eval_every_epochs * self._steps_per_epoch)
+
+    def _evaluate(self, step: int, state: TrainState) -> None:
+        matrix = self.score(state.variables, self.eval_source)
+        names = self.source.classes.names
+        self.reporter.evaluation(step, self._epochs(step), self.config.data.eval_split, matrix, names)
+        self.checkpoints.scored(step, matrix.scores(names)["miou"])
+
+    def _save(self, step: int, state: TrainState) -> None:
+        position = {
+            "batches": step,
+            "data": self.source.identity,
+            "network": configuration.describe_network(self.config.model, len(self.source.classes)),
+            "outcomes": self.outcomes.saved(),
+        }
+        self.checkpoints.save(state, position)
+
+    @property
+    def _steps_per_epoch(self) -> float:
+        return len(self.source) / self.config.batch_size
+
+    def _epochs(self, step: int) -> float:
+        return step / self._steps_per_epoch
+
+    def _due(self, step: int, every: float) -> bool:
+        """Whether a multiple of `every` steps (0: none) was reached with this step; at the last step always."""
+        return step == self.total or (every > 0 and step // every > (step - 1) // every)
 
 
 def _beginning(workdir: pathlib.Path, state: TrainState, start: int, total: int, images: int, mesh: Mesh) -> str:
@@ -159,14 +236,14 @@ def _check_workdir(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap)
         raise InputError(f"{workdir} holds a run of other classes; name another --workdir")
 
 
-def _reporter(workdir: pathlib.Path, total: int, start: int, images: int) -> Reporter | SilentReporter:
-    return Reporter(workdir, total, start, images) if jax.process_index() == 0 else SilentReporter()
+def _reporter(workdir: pathlib.Path, *run: Any) -> Reporter | SilentReporter:
+    return Reporter(workdir, *run) if is_first() else SilentReporter()
 
 
 def _numbered_batches(
     source: Source, config: ConfigDict, start: int, total: int, mesh: Mesh, waited: Callable[[float], None]
-) -> Iterator[tuple[int, dict]]:
-    """(number of the step, batch on the devices) from where the run stands to its end.
+) -> Iterator[tuple[int, dict[str, list[str]], dict[str, jax.Array]]]:
+    """(number of the step, what is told of its records, batch on the devices) from where the run stands to its end.
 
     `waited` is told the seconds that each batch was waited for.
     """
@@ -177,19 +254,8 @@ def _numbered_batches(
     with contextlib.closing(batches):
         for step in range(start + 1, total + 1):
             begin = time.monotonic()
-            batch = jax.make_array_from_process_local_data(split(mesh), next(batches))
+            records = next(batches)
+            told = {"ids": records.pop("id"), "skipped": records.pop("skipped")}
+            batch = jax.make_array_from_process_local_data(split(mesh), records)
             waited(time.monotonic() - begin)
-            yield step, batch
-
-
-def _finite_mean(losses: list[jax.Array], step: int) -> float:
-    mean = float(np.mean(jax.device_get(losses)))
-    if not math.isfinite(mean):
-        raise InputError(f"the loss is {mean} at step {step}; {_DIVERGED}")
-    return mean
-
-
-def _check_finite(state: TrainState, step: int) -> None:
-    """A step whose loss was finite can still have thrown its parameters away."""
-    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.variables)):
-        raise InputError(f"the parameters are not finite after step {step}; {_DIVERGED}")
+            yield step, told, batch

@@ -1,20 +1,25 @@
 """What a run tells: progress on the screen, rows in `metrics.jsonl`, curves for TensorBoard."""
 
+import contextlib
 import datetime
-import json
 import pathlib
 import time
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 
 import psutil
 import rich.console
 import rich.progress
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
 
-from gun_jax.files import write_whole
+from gun_jax.errors import InputError
 from gun_jax.metrics.confusion import ConfusionMatrix
+from gun_jax.training.rows import append_row, drop_rows_after
 
 METRICS_NAME = "metrics.jsonl"
+_NO_COUNTS: Mapping[str, int] = types.MappingProxyType({})
 
 
 class Reporter:
@@ -27,13 +32,16 @@ class Reporter:
       total: number of steps of the whole run.
       start: the step at which it goes on; rows of later steps, which were lost with their state, are dropped.
       images: number of images a step.
+
+    Raises:
+      InputError: the workdir cannot be written.
     """
 
     def __init__(self, workdir: pathlib.Path, total: int, start: int, images: int):
         self._total, self._images = total, images
         self._path = workdir / METRICS_NAME
-        _drop_rows_after(self._path, start)
-        self._curves = SummaryWriter(str(workdir / "curves"), purge_step=start + 1 if start else None)
+        drop_rows_after(self._path, start)
+        self._curves = _Curves(workdir / "curves", start)
         self._console = rich.console.Console(highlight=False, soft_wrap=True)
         self._progress = rich.progress.Progress(
             "{task.description}",
@@ -58,8 +66,19 @@ class Reporter:
         self._curves.close()
 
     def say(self, line: str) -> None:
-        """Shows a line."""
-        self._console.print(line, markup=False)
+        """Shows a line.
+
+        Raises:
+          InputError: the screen is a file, and there is no space for it.
+        """
+        try:
+            self._console.print(line, markup=False)
+        except OSError as error:
+            raise InputError(
+                f"cannot write what is shown: {error.strerror}; make room, and run the same line"
+            ) from error
+
+    warn = say  # of what is wrong with this process's own records
 
     def first_step(self, step: int) -> None:
         """Tells that the first step is done; the time that it took, compiling, does not count in images/s."""
@@ -72,21 +91,29 @@ class Reporter:
         """Counts time in which the loop waited for the next batch, whether or not a device was busy meanwhile."""
         self._waited += seconds
 
-    def training(self, step: int, epoch: float, loss: float, rate: float) -> None:
-        """Reports the mean loss since the last report, and the learning rate."""
+    def training(
+        self, step: int, epoch: float, loss: float | None, rate: float, counts: Mapping[str, int] = _NO_COUNTS
+    ) -> None:
+        """Reports what was since the last report: the mean loss, the learning rate now, and counts by their names.
+
+        A loss of None says that no step was applied.
+        """
         now = time.monotonic()
         done, since = self._last
         # A report right after the first step has no step to take the time of.
         speed = (step - done) * self._images / (now - since) if step > done else None
         waiting = self._waited / (now - since) if step > done else None
         self._last, self._waited = (step, now), 0.0
-        news = f"epoch {epoch:.1f}  loss {loss:.3f}  rate {rate:.2g}" + (f"  {speed:.1f} images/s" if speed else "")
+        shown = "none" if loss is None else f"{loss:.3f}"
+        news = f"epoch {epoch:.1f}  loss {shown}  rate {rate:.2g}" + (f"  {speed:.1f} images/s" if speed else "")
+        news += "".join(f"  {count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
         self._progress.update(self._bar, completed=step, news=news)
         if not self._console.is_terminal:
             seconds = round((self._total - step) * self._images / speed) if speed else 0
             left = f"  {datetime.timedelta(seconds=seconds)} left" if speed else ""
             self.say(f"step {step}/{self._total}  {news}{left}")
-        self._write(step, epoch, {"loss": loss, "learning_rate": rate, "images_per_second": speed, "waiting": waiting})
+        rows = {"loss": loss, "learning_rate": rate, "images_per_second": speed, "waiting": waiting}
+        self._write(step, epoch, rows | dict(counts))
 
     def evaluation(self, step: int, epoch: float, split: str, matrix: ConfusionMatrix, names: Sequence[str]) -> None:
         """Reports the scores of an evaluation; the time that it took does not count in images/s."""
@@ -98,12 +125,41 @@ class Reporter:
         self._last, self._waited = (step, time.monotonic()), 0.0
 
     def _write(self, step: int, epoch: float, values: dict) -> None:
-        row = {"step": step, "epoch": round(epoch, 4)} | values
-        with self._path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        for name, value in values.items():
-            if value is not None:
-                self._curves.add_scalar(name, value, step)
+        append_row(self._path, {"step": step, "epoch": round(epoch, 4)} | values)
+        self._curves.add(step, values)
+
+
+class _Curves:
+    """Curves for TensorBoard, in files that are written at once: a writer of another thread cannot say what fails."""
+
+    def __init__(self, folder: pathlib.Path, start: int):
+        self._folder = folder
+        with self._writing():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._writer = EventsWriter(str(folder / "events"))
+            if start:  # later steps, which were lost, shall not be shown
+                self._writer.write_event(Event(step=start + 1, session_log=SessionLog(status=SessionLog.START)))
+
+    def add(self, step: int, values: dict[str, float | None]) -> None:
+        with self._writing():
+            for name, value in values.items():
+                if value is not None:
+                    summary = scalar(name, value)
+                    self._writer.write_event(Event(step=step, wall_time=time.time(), summary=summary))
+            self._writer.flush()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # of what was not written `add` has told
+            self._writer.close()
+
+    @contextlib.contextmanager
+    def _writing(self):
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"cannot write curves in {self._folder}: {error.strerror}; make room, and run the same line to go on"
+            ) from error
 
 
 class SilentReporter:
@@ -117,20 +173,6 @@ class SilentReporter:
 
     say = first_step = waited = training = evaluation = lambda self, *args: None
 
-
-def read_rows(path: pathlib.Path) -> list[dict]:
-    """The rows of a `metrics.jsonl`; a last line that was cut off does not count."""
-    rows = []
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
-
-
-def _drop_rows_after(path: pathlib.Path, step: int) -> None:
-    if not path.exists():
-        return
-    kept = [row for row in read_rows(path) if row["step"] <= step]
-    write_whole(path, "".join(json.dumps(row) + "\n" for row in kept))
+    def warn(self, line: str) -> None:
+        """Shows a line that process 0 does not know of."""
+        print(line, flush=True)

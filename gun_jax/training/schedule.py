@@ -4,7 +4,7 @@ import jax
 import optax
 from ml_collections import ConfigDict
 
-from gun_jax.errors import InputError
+from gun_jax.errors import InputError, one_of
 
 SCHEDULES = ("step", "poly", "constant")
 
@@ -19,7 +19,8 @@ def learning_rate(optimizer: ConfigDict, steps_per_epoch: float, total_steps: in
       InputError: an unknown schedule, or a warm-up that is not shorter than the training.
     """
     if optimizer.schedule not in SCHEDULES:
-        raise InputError(f"config.optimizer.schedule is {optimizer.schedule!r}; expected {', '.join(SCHEDULES)}")
+        expected = one_of(optimizer.schedule, SCHEDULES)
+        raise InputError(f"config.optimizer.schedule is {optimizer.schedule!r}; expected {expected}")
     warmup = round(optimizer.warmup_epochs * steps_per_epoch)
     if not 0 <= warmup < max(total_steps, 1):
         raise InputError(
@@ -39,8 +40,10 @@ def learning_rate(optimizer: ConfigDict, steps_per_epoch: float, total_steps: in
 
 
 def sgd(optimizer: ConfigDict, rate: optax.Schedule) -> optax.GradientTransformation:
-    """SGD with momentum; weight decay, as in PyTorch, is added to the gradient before the momentum."""
+    """SGD with momentum; weight decay, as in PyTorch, is added to the (clipped) gradient before the momentum."""
+    clip = optax.clip_by_global_norm(optimizer.clip_norm) if optimizer.clip_norm else optax.identity()
     return optax.chain(
+        clip,
         optax.add_decayed_weights(optimizer.weight_decay, mask=decayed),
         optax.sgd(rate, momentum=optimizer.momentum),
     )

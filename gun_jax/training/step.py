@@ -1,6 +1,7 @@
 """One training step: loss, gradient, update, compiled for a mesh of devices."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +28,21 @@ def _frugal_on_cpu(mesh: Mesh) -> dict[str, str]:
     except jax.errors.JaxRuntimeError:  # another XLA has other options
         return {}
     return _FRUGAL
+
+
+class Outcome(NamedTuple):
+    """What a step gave.
+
+    Attributes:
+      loss: float32 (), of the batch before the step.
+      gradient_norm: float32 (), Euclidean, of all parameters together, before it is clipped.
+      applied: bool (): both are finite, and so is the update. If not, the state stays as it was, but for the number of
+        the step.
+    """
+
+    loss: jax.Array
+    gradient_norm: jax.Array
+    applied: jax.Array
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -87,18 +103,15 @@ def split(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(DATA_AXIS))
 
 
-def make_train_step(
-    model: GUN, optimizer: optax.GradientTransformation, mesh: Mesh, forget: bool = False
-) -> Callable[[TrainState, dict], tuple[TrainState, jax.Array]]:
-    """Compiles a step: (state, batch) to (next state, loss float32 ()).
+def train_step(
+    model: GUN, optimizer: optax.GradientTransformation
+) -> Callable[[TrainState, dict], tuple[TrainState, Outcome]]:
+    """A step as a pure function: (state, batch) to (next state, what it gave).
 
-    The batch is `{"image": uint8 (B, H, W, 3), "label": uint8 (B, H, W)}`, B split over the mesh. Batch norm and loss
-    see the whole batch. The state handed in is donated: use only the one that comes back. The first call with images
-    of a size compiles, and gives back the memory that this took before the step asks for its own. With `forget`, the
-    first of all also makes JAX forget what else it has traced and compiled in this process.
+    The batch is `{"image": uint8 (B, H, W, 3), "label": uint8 (B, H, W)}`.
     """
 
-    def step(state: TrainState, batch: dict) -> tuple[TrainState, jax.Array]:
+    def step(state: TrainState, batch: dict) -> tuple[TrainState, Outcome]:
         images, labels = normalise(batch["image"]), batch["label"]
 
         def loss_of(params):
@@ -114,11 +127,27 @@ def make_train_step(
         (loss, batch_stats), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return TrainState(state.step + 1, params, batch_stats, opt_state), loss
+        norm = optax.tree.norm(gradient)
+        applied = jnp.isfinite(jnp.stack([loss, norm, optax.tree.norm((updates, batch_stats))])).all()
+        new = TrainState(state.step, params, batch_stats, opt_state)
+        kept = jax.tree.map(lambda new, old: jnp.where(applied, new, old), new, state)
+        return kept.replace(step=state.step + 1), Outcome(loss, norm, applied)
 
+    return step
+
+
+def make_train_step(
+    model: GUN, optimizer: optax.GradientTransformation, mesh: Mesh, forget: bool = False
+) -> Callable[[TrainState, dict], tuple[TrainState, Outcome]]:
+    """Compiles `train_step` for a mesh, over which B is split.
+
+    Batch norm and loss see the whole batch. The state handed in is donated: use only the one that comes back. The first
+    call with images of a size compiles, and gives back the memory that this took before the step asks for its own. With
+    `forget`, the first of all also makes JAX forget what else it has traced and compiled in this process.
+    """
     whole, shared = replicated(mesh), split(mesh)
     jitted = jax.jit(
-        step,
+        train_step(model, optimizer),
         in_shardings=(whole, shared),
         out_shardings=(whole, whole),
         donate_argnums=0,
@@ -126,7 +155,7 @@ def make_train_step(
     )
     programs: dict[tuple[int, ...], jax.stages.Compiled] = {}
 
-    def take_step(state: TrainState, batch: dict) -> tuple[TrainState, jax.Array]:
+    def take_step(state: TrainState, batch: dict) -> tuple[TrainState, Outcome]:
         shape = batch["image"].shape
         if shape not in programs:
             programs[shape] = jitted.lower(state, batch).compile()

@@ -24,6 +24,7 @@ from gun_jax.models.encoder import Encoder, resize
 from gun_jax.training import loop
 from gun_jax.training.loop import train
 from gun_jax.training.start import starting_point
+from gun_jax.training.step import Outcome
 
 VARIANTS = ("d22", "d38", "d54", "c26")
 
@@ -258,7 +259,7 @@ def test_branches_of_separate_weights_do_not_share_memory(weights):
     assert one.unsafe_buffer_pointer() != other.unsafe_buffer_pointer()
 
 
-@pytest.mark.parametrize("encoder", ["enc24shared", "enc24"])
+@pytest.mark.parametrize("encoder", ["enc24shared", pytest.param("enc24", marks=pytest.mark.slow)])
 def test_the_features_of_the_branches_are_the_drn_s_of_their_images(weights, encoder):
     model, x = Encoder(encoder), images(1, 48, 64)
     started = start_from_drn({c: {"encode": tree} for c, tree in zeros_of(model).items()}, weights)
@@ -293,7 +294,7 @@ def test_a_run_starts_from_the_file_and_goes_on_without_it(start, weights, d22, 
     def step(state, batch):
         if len(given) == 1 and state.step == 2:
             raise InterruptedError
-        return state.replace(step=state.step + 1), jnp.float32(1)
+        return state.replace(step=state.step + 1), Outcome(jnp.float32(1), jnp.float32(1), jnp.bool_(True))
 
     monkeypatch.setattr(loop, "create_state", first)
     monkeypatch.setattr(loop, "make_train_step", lambda *_: step)

@@ -1,7 +1,5 @@
 """Checkpoints: what comes back is what was saved, bit for bit, and what cannot be read is said in a line."""
 
-import shutil
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,7 +41,7 @@ def test_a_state_comes_back_bit_for_bit_with_its_position(state, tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(state, position)
     with Checkpoints(tmp_path) as checkpoints:
-        found, found_position = checkpoints.restore(jax.tree.map(jnp.zeros_like, state))
+        found, found_position = checkpoints.restore(jax.tree.map(jnp.zeros_like, state), None)
     same_bits(found, state)
     assert found_position == position
 
@@ -55,7 +53,7 @@ def test_a_save_holds_the_state_of_its_moment_though_the_next_step_reuses_the_me
         checkpoints.save(state, {})
         overwritten = jax.block_until_ready(overwrite(state))
     with Checkpoints(tmp_path) as checkpoints:
-        same_bits(checkpoints.restore(overwritten)[0], expected)
+        same_bits(checkpoints.restore(overwritten, None)[0], expected)
 
 
 def test_the_newest_is_restored_and_the_last_few_are_kept(state, tmp_path):
@@ -66,7 +64,7 @@ def test_the_newest_is_restored_and_the_last_few_are_kept(state, tmp_path):
             checkpoints.save(saved, {})
     assert saved_steps(tmp_path) == [10, 30]
     with Checkpoints(tmp_path) as checkpoints:
-        same_bits(checkpoints.restore(saved)[0], saved)
+        same_bits(checkpoints.restore(saved, None)[0], saved)
 
 
 def test_an_unfinished_checkpoint_does_not_count(state, tmp_path):
@@ -135,27 +133,8 @@ def test_variables_of_another_network_are_refused_in_a_line(random_run, random_v
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.fault("a checkpoint of another network")
 def test_variables_of_other_classes_are_refused_in_a_line(random_run, random_variables, small_config):
     like = random_variables(build_model(small_config.model, 11))
     with pytest.raises(InputError, match=r"^.*does not hold the network that .* describes: .+$"):
         restore_variables(random_run.workdir, describe_network(small_config.model, 11), lambda: like)
-
-
-@pytest.mark.parametrize("content", [None, "", '{"network"', "[1]"])
-def test_a_checkpoint_that_is_not_whole_is_refused_in_a_line(random_run, tmp_path, network, content):
-    shutil.copytree(random_run.workdir, tmp_path / "run")
-    for file in (tmp_path / "run/checkpoints/7/position").iterdir():
-        file.unlink() if content is None else file.write_text(content)
-    with pytest.raises(InputError, match=r"^.*checkpoints/7 is not a whole checkpoint \(.+\); .+$") as caught:
-        restore_variables(tmp_path / "run", network, never)
-    assert "\n" not in str(caught.value)
-
-
-def test_variables_that_are_cut_off_are_refused_in_a_line(random_run, tmp_path, network):
-    shutil.copytree(random_run.workdir, tmp_path / "run")
-    for file in (tmp_path / "run/checkpoints/7/variables").rglob("*"):
-        if file.is_file():
-            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(InputError, match=r"^.*checkpoints/7 is not a whole checkpoint \(.+\); .+$") as caught:
-        restore_variables(tmp_path / "run", network, never)
-    assert "\n" not in str(caught.value)

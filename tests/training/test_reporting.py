@@ -13,7 +13,8 @@ from tensorboardX.proto.event_pb2 import Event
 
 from gun_jax import ConfusionMatrix
 from gun_jax.training import reporting
-from gun_jax.training.reporting import Reporter, SilentReporter, read_rows
+from gun_jax.training.reporting import Reporter, SilentReporter
+from gun_jax.training.rows import read_rows
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def same(ours, theirs):
 
 
 @pytest.fixture
-def config(random_run, quick_compilation):
+def config(random_run):
     """The random run's network, to start from the random run; with another seed."""
     config = random_run.config.copy_and_resolve_references()
     config.init, config.seed = str(random_run.workdir), 5

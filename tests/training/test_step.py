@@ -119,7 +119,7 @@ def compiled(random_variables):
         batch=batch,
         state=state,
         optimizer=optimizer,
-        take=lambda state: take(state, jax.device_put(batch, split(mesh))),
+        take=lambda state, changes=(): take(state, jax.device_put(batch | dict(changes), split(mesh))),
     )
 
 
@@ -146,7 +146,37 @@ def taken_outside(compiled):
 
 
 def test_the_step_s_loss_is_that_of_the_network_before_it(first_step, taken_outside):
-    np.testing.assert_allclose(first_step[1], taken_outside[0], rtol=1e-5)
+    np.testing.assert_allclose(first_step[1].loss, taken_outside[0], rtol=1e-5)
+    squares = sum(float((np.asarray(leaf, np.float64) ** 2).sum()) for leaf in jax.tree.leaves(taken_outside[1]))
+    np.testing.assert_allclose(first_step[1].gradient_norm, squares**0.5, rtol=1e-4)
+    assert first_step[1].applied
+
+
+@pytest.mark.fault("a loss, a gradient or an update that is not finite")
+def test_a_step_whose_numbers_are_not_finite_changes_only_its_number(compiled):
+    def spoilt():
+        state = compiled.state()
+        kernel = state.params["classifier"]["kernel"].at[0].set(jnp.inf)
+        return state.replace(params=state.params | {"classifier": state.params["classifier"] | {"kernel": kernel}})
+
+    before = jax.device_get(spoilt())
+    after, outcome = jax.device_get(compiled.take(spoilt()))
+    assert not outcome.applied and not np.isfinite([outcome.loss, outcome.gradient_norm]).all()
+    jax.tree.map(np.testing.assert_array_equal, after.replace(step=before.step), before)
+    assert after.step == 1
+
+
+@pytest.mark.fault("a batch without a labelled pixel")
+def test_a_batch_of_ignored_pixels_only_moves_nothing_but_by_the_decay(compiled):
+    before = jax.device_get(compiled.state())
+    after, outcome = jax.device_get(compiled.take(compiled.state(), {"label": np.full((2, 64, 128), 255, np.uint8)}))
+    assert outcome.applied and outcome.loss == outcome.gradient_norm == 0
+
+    def expected(parameter):
+        return parameter * (1 - 0.05 * 0.01 if parameter.ndim == 4 else 1)
+
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, expected(b), rtol=1e-6), after.params, before.params)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after.batch_stats))
 
 
 def test_one_step_goes_down_the_gradient_by_the_rate(first_step, taken_outside, compiled):
@@ -178,8 +208,8 @@ def test_one_step_is_counted(first_step):
 def test_the_loss_on_one_batch_goes_down(compiled):
     state, losses = compiled.state(), []
     for _ in range(8):
-        state, loss = compiled.take(state)
-        losses.append(float(loss))
+        state, outcome = compiled.take(state)
+        losses.append(float(outcome.loss))
     assert losses[-1] < 0.7 * losses[0]
 
 
@@ -190,7 +220,7 @@ def test_the_first_state_is_a_function_of_the_seed(compiled):
     assert np.any(kernels[0] != kernels[1])
 
 
-def test_steps_of_two_sizes_run_in_turn_and_leave_what_else_is_compiled_usable(quick_compilation):
+def test_steps_of_two_sizes_run_in_turn_and_leave_what_else_is_compiled_usable():
     config = default_config()
     config.model.width, config.model.encoder, config.model.guidance = 0.1, "enc4", "high_res"
     model = build_model(config.model, 3)
@@ -201,8 +231,8 @@ def test_steps_of_two_sizes_run_in_turn_and_leave_what_else_is_compiled_usable(q
     rng = np.random.default_rng(0)
     for size in ((64, 96), (96, 64), (64, 96)):
         image, label = rng.integers(0, 256, (1, *size, 3), np.uint8), rng.integers(0, 3, (1, *size), np.uint8)
-        state, loss = take(state, jax.device_put({"image": image, "label": label}, split(mesh)))
-        assert np.isfinite(loss)
+        state, outcome = take(state, jax.device_put({"image": image, "label": label}, split(mesh)))
+        assert outcome.applied
         assert score(state.variables, [{"image": image[0], "label": label[0]}]).counts.sum() == 64 * 96
     assert state.step == 3
 

@@ -29,8 +29,8 @@ def training(size: tuple[int, int], batch: int, onednn: bool = False) -> Callabl
 
     def run():
         nonlocal state
-        state, loss = step(state, data)
-        jax.block_until_ready((state, loss))
+        state, outcome = step(state, data)
+        jax.block_until_ready((state, outcome))
 
     return run
 

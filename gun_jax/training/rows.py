@@ -1,0 +1,43 @@
+"""Files of one JSON object a line and step, which a run that goes on from a checkpoint goes on writing."""
+
+import json
+import os
+import pathlib
+
+from gun_jax.errors import InputError
+from gun_jax.files import write_whole
+
+
+def append_row(path: pathlib.Path, row: dict) -> None:
+    """Adds a row; a row that cannot be written whole is not there.
+
+    Raises:
+      InputError: there is no space, or the file cannot be written.
+    """
+    size = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("ab") as file:
+            file.write((json.dumps(row) + "\n").encode())
+            file.flush()
+    except OSError as error:
+        if path.exists():
+            os.truncate(path, size)
+        raise InputError(f"cannot write {path}: {error.strerror}; make room, and run the same line to go on") from error
+
+
+def read_rows(path: pathlib.Path) -> list[dict]:
+    """The rows of a file, none if there is none; a last line that was cut off does not count."""
+    rows = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def drop_rows_after(path: pathlib.Path, step: int) -> None:
+    """Drops the rows of later steps, whose state was lost."""
+    if path.exists():
+        kept = [row for row in read_rows(path) if row["step"] <= step]
+        write_whole(path, "".join(json.dumps(row) + "\n" for row in kept))
