@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test,export
 DEMO := runs/demo
 
-.PHONY: demo test test-all lint install onednn clean
+.PHONY: demo test test-all test-faults lint install onednn clean
 
 demo: install
 	$(BIN)/python train.py --config=configs/synthetic.py --workdir=$(DEMO)
@@ -16,11 +16,20 @@ demo: install
 test: install
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
-# With PyTorch and TensorFlow, which some tests compare with: a few GB.
+# With PyTorch and TensorFlow, which some tests compare with: a few GB. And with all of XLA's optimisations.
 test-all:
 	$(MAKE) install EXTRAS=test,export,tfds,parity
 	test "$$(uname -sm)" != "Linux x86_64" || $(MAKE) onednn
-	$(BIN)/pytest -n 2 --dist loadfile
+	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/pytest -n 2 --dist loadfile -m "not soak"
+
+# What can go wrong, tried: kills, full disks, broken data, several processes; then half an hour of training, alone. A
+# table at the end.
+FAULTS := .pytest_cache/faults
+test-faults: install
+	rm -rf $(FAULTS)
+	$(BIN)/pytest -n 2 -vv -m "fault and not soak" --junitxml=$(FAULTS)/faults.xml; faults=$$?; \
+	$(BIN)/pytest -vv -s -m soak --junitxml=$(FAULTS)/soak.xml; soak=$$?; \
+	$(BIN)/python tests/faults/table.py $(FAULTS)/faults.xml $(FAULTS)/soak.xml; exit $$((faults + soak))
 
 lint: install
 	$(BIN)/ruff check .

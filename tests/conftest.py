@@ -15,10 +15,10 @@ def pytest_configure(config):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
     os.environ["GUN_ONEDNN"] = "0"  # but in the tests of it
-    # Of the programs under test, whose networks are tiny; tests ask for it by `quick_compilation`. (Workers of
-    # pytest-xdist inherit the variable before they import JAX.)
-    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-    jax.config.update("jax_disable_most_optimizations", False)
+    # The networks are tiny, and there are many: most optimisations cost more than they save. `make test-all` has them.
+    # (Workers of pytest-xdist inherit the variable before they import JAX; programs under test do, too.)
+    quick = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0"
+    jax.config.update("jax_disable_most_optimizations", quick)
 
 
 def make_small_config():
@@ -139,9 +139,13 @@ def strict_json():
     return lambda text: json.loads(text, parse_constant=refuse)
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if marker := item.get_closest_marker("fault"):
+            item.user_properties += [("fault", marker.args[0]), *marker.kwargs.items()]
+
+
 @pytest.fixture
-def quick_compilation():
-    """Compiles without most optimisations: the networks are tiny, and there are many."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+def tried(request):
+    """`tried(n)` says that a test tried its fault n times, for the table of faults."""
+    return lambda times: request.node.user_properties.append(("tried", times))
