@@ -164,7 +164,7 @@ def test_multiply_adds_look_into_inner_functions_and_strides():
 @pytest.mark.parametrize(
     ("variant", "last_level"), [("d22", 2), ("d22", 4), ("d22", 8), ("d38", 8), ("d54", 8), ("c26", 8)]
 )
-def test_the_receptive_field_is_how_far_a_change_of_the_input_reaches(variant, last_level, quick_compilation):
+def test_the_receptive_field_is_how_far_a_change_of_the_input_reaches(variant, last_level):
     # All kernels are positive, so that nothing cancels and no ReLU is dead: which inputs does one output depend on?
     model = DRN(variant, num_classes=None, width=0.07)
     field = counting.receptive_field(variant, last_level)
