@@ -92,8 +92,8 @@ _POSITIVE = ("epochs", "batch_size", "keep_checkpoints", "log_every_steps", "max
              "optimizer.peak_rate", "optimizer.step_epochs", "optimizer.step_factor", "data.threads",
              "data.prefetch")  # fmt: skip
 _NOT_NEGATIVE = ("seed", "steps", "eval_every_epochs", "checkpoint_every_epochs", "data.workers",
-                 "data.lighting_jitter", "optimizer.warmup_epochs", "optimizer.momentum", "optimizer.weight_decay",
-                 "optimizer.poly_power", "optimizer.clip_norm")  # fmt: skip
+                 "data.color_jitter", "data.lighting_jitter", "optimizer.warmup_epochs", "optimizer.momentum",
+                 "optimizer.weight_decay", "optimizer.poly_power", "optimizer.clip_norm")  # fmt: skip
 # Beyond these no machine, or no counter, follows.
 _MOST = {"seed": MOST_STEPS, "steps": MOST_STEPS, "batch_size": 2**16, "data.threads": 1024, "data.workers": 1024,
          "data.prefetch": 2**16, "data.color_jitter": 1, "data.synthetic_seed": 2**30,
@@ -127,8 +127,6 @@ def validate(config: ConfigDict) -> None:
             f"config.data.random_scale is {scale!r}; expected (smallest, largest) within 1/16 and 16, as (0.5, 2.0), "
             "or ()"
         )
-    if not config.data.color_jitter >= 0:
-        raise InputError(f"config.data.color_jitter is {config.data.color_jitter!r}; expected 0 (none) to 1")
     for name, choices in _CHOICES.items():
         if (value := setting(config, name)) not in choices:
             raise InputError(f"config.{name} is {value!r}; expected {one_of(value, choices)}")

@@ -143,9 +143,3 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if marker := item.get_closest_marker("fault"):
             item.user_properties += [("fault", marker.args[0]), *marker.kwargs.items()]
-
-
-@pytest.fixture
-def tried(request):
-    """`tried(n)` says that a test tried its fault n times, for the table of faults."""
-    return lambda times: request.node.user_properties.append(("tried", times))

@@ -33,8 +33,8 @@ def same(found, expected):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.fault("kill -9 at random moments, some while a checkpoint is written")
-def test_a_run_that_is_killed_again_and_again_ends_bit_by_bit_as_one_that_is_not(tmp_path, undisturbed, tried):
+@pytest.mark.fault("kill -9 at random moments, some while a checkpoint is written", tried=KILLS)
+def test_a_run_that_is_killed_again_and_again_ends_bit_by_bit_as_one_that_is_not(tmp_path, undisturbed):
     """A third of the kills comes while the program starts, a third after its first steps, a third while it saves."""
     place(tmp_path, STEPS)
     rows, moments, in_saving = tmp_path / "run" / "metrics.jsonl", random.Random(0), 0
@@ -55,7 +55,6 @@ def test_a_run_that_is_killed_again_and_again_ends_bit_by_bit_as_one_that_is_not
         assert process.returncode == -signal.SIGKILL  # and not at its end
         in_saving += bool(writing(tmp_path) - stale)
     finish(start(tmp_path))
-    tried(KILLS)
     same(left(tmp_path), undisturbed)
     assert in_saving >= 3
 
@@ -81,8 +80,8 @@ def test_processes_that_read_leave_signals_to_the_training_and_end_with_it(tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.fault("SIGTERM and Ctrl-C")
-def test_a_run_that_is_asked_to_stop_saves_says_so_and_goes_on_as_if_it_had_not(tmp_path, undisturbed, tried):
+@pytest.mark.fault("SIGTERM and Ctrl-C", tried=2)
+def test_a_run_that_is_asked_to_stop_saves_says_so_and_goes_on_as_if_it_had_not(tmp_path, undisturbed):
     place(tmp_path, STEPS)
     rows, step = tmp_path / "run" / "metrics.jsonl", 0
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -95,7 +94,6 @@ def test_a_run_that_is_asked_to_stop_saves_says_so_and_goes_on_as_if_it_had_not(
         assert step < int(said[1]) < STEPS
         step = left(tmp_path)[1][-1]
         assert step == int(said[1])
-    tried(2)
     finish(start(tmp_path))
     rows, _, position = left(tmp_path)
     assert (rows, position) == (undisturbed[0], undisturbed[2])

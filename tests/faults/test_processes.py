@@ -10,11 +10,9 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image
 from programs_by_hand import finish, kill, place, start, wait_for
+from runs_by_hand import draw_folder
 
-from gun_jax.data.classes import CITYSCAPES
-from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.training.checkpoints import saved_steps
 from gun_jax.training.rows import read_rows
 
@@ -79,6 +77,19 @@ def test_losses_tell_such_trainings_apart(tmp_path, alone):
 
 
 @pytest.mark.slow
+@pytest.mark.fault("several processes stop by Ctrl-C")
+def test_ctrl_c_stops_several_processes_together(tmp_path):
+    place(tmp_path, STEPS)
+    processes = together(tmp_path, 2, *SLOWLY)
+    wait_for((tmp_path / "run" / "config.json").exists, processes[0])
+    kill(processes[0], signal.SIGINT)
+    for process in processes:
+        _, err = finish(process, 128 + signal.SIGTERM)
+        assert "train.py: stopped by SIGTERM after step" in err
+    assert 0 < saved_steps(tmp_path / "run")[-1] < STEPS
+
+
+@pytest.mark.slow
 @pytest.mark.fault("several processes stop by SIGTERM, and another number goes on")
 def test_processes_that_are_asked_to_stop_save_together_and_another_number_goes_on(tmp_path, alone):
     place(tmp_path, STEPS)
@@ -93,25 +104,11 @@ def test_processes_that_are_asked_to_stop_save_together_and_another_number_goes_
     np.testing.assert_allclose(losses(tmp_path), losses(alone), rtol=1e-5)
 
 
-def draw(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-
-
 def own_pictures(folder):
-    """Writes eight scenes to train on, of which one is cut off, and three to evaluate on: the flags that name them."""
-    for split, count in (("train", 8), ("val", 3)):
-        scenes = SyntheticScenes(count, (64, 96), seed=count)
-        for i in range(count):
-            draw(folder / "own" / split / "images" / f"{i}.png", scenes[i]["image"])
-            draw(folder / "own" / split / "labels" / f"{i}.png", scenes[i]["label"])
+    """Eight scenes to train on, of which one is cut off, in files: the flags that name them."""
+    draw_folder(folder / "own", train=8, size=(64, 96))
     cut = folder / "own" / "train" / "images" / "5.png"
     cut.write_bytes(cut.read_bytes()[:-40])
-    classes = [
-        {"name": name, "color": color, "values": [value]}
-        for value, (name, color) in enumerate(zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True))
-    ]
-    (folder / "own" / "classes.json").write_text(json.dumps({"classes": classes}))
     return ["--config.data.source=folder", "--config.data.dir=own", "--config.log_every_steps=1"]
 
 

@@ -1,5 +1,6 @@
 """Checkpoints that are damaged or cannot be written, and the best one: nothing whole is lost."""
 
+import json
 import pathlib
 import resource
 import shutil
@@ -85,6 +86,20 @@ def test_damage_to_any_file_is_found_and_the_checkpoint_before_is_used(state, tm
             assert saved_steps(workdir) == [2, 3] and (workdir / "checkpoints" / "4.damaged").is_dir()
         shutil.rmtree(workdir)
     assert tried - harmless >= 6
+
+
+def test_a_checkpoint_of_another_version_is_refused_by_both_and_not_called_damaged(state, tmp_path, network):
+    saved_run(tmp_path, state, network)
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(InputError, match=r"/4 is of another network or version"):
+        checkpoints.restore(state, network | {"version": "0.9"})
+    position = {"batches": 4, "network": network}  # as before there were digests
+    (tmp_path / "checkpoints/4/position/metadata").write_text(json.dumps(position))
+    with (
+        Checkpoints(tmp_path) as checkpoints,
+        pytest.raises(InputError, match=r"by a version .* before digests"),
+    ):
+        checkpoints.restore(state, network)
+    assert saved_steps(tmp_path) == [2, 3, 4]
 
 
 def test_variables_are_taken_from_the_newest_that_is_whole_and_nothing_is_moved(state, tmp_path, network):

@@ -1,45 +1,26 @@
 """A whole run: stopped anywhere and resumed it ends as one that was not stopped; and what it writes, and refuses."""
 
-import json
-import os
 import shutil
-import signal
 import types
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
+from runs_by_hand import draw_folder, rows_of, write_classes
 
-import gun_jax
 from gun_jax import configuration
-from gun_jax.data.classes import CITYSCAPES
-from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
 from gun_jax.scoring import make_scorer
 from gun_jax.training import loop
 from gun_jax.training.checkpoints import Checkpoints, restore_variables, saved_steps
-from gun_jax.training.interruption import InterruptedTrainingError
 from gun_jax.training.loop import train
 from gun_jax.training.schedule import learning_rate, sgd
 from gun_jax.training.state import create_state
-from gun_jax.training.step import Outcome, data_mesh, make_train_step
-from gun_jax.visualisation import write_png
-
-
-def outcome(loss, applied=True):
-    return Outcome(jnp.float32(loss), jnp.float32(1), jnp.bool_(applied))
+from gun_jax.training.step import data_mesh, make_train_step
 
 
 class StoppedError(Exception):
     """Stands for a kill."""
-
-
-def rows_of(workdir):
-    """The rows of metrics.jsonl without what is of the clock."""
-    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key not in ("images_per_second", "waiting")} for row in rows]
 
 
 def same_bits(found, expected):
@@ -53,26 +34,6 @@ def content(workdir):
     """All files of a run but TensorBoard's, with their bytes."""
     files = (path for path in workdir.rglob("*") if path.is_file() and "curves" not in path.parts)
     return {str(path.relative_to(workdir)): path.read_bytes() for path in files}
-
-
-def write_classes(root, shift=0):
-    """A class map in which the numbers of the labels are train ids plus `shift`."""
-    classes = [
-        {"name": name, "color": color, "values": [i + shift]}
-        for i, (name, color) in enumerate(zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True))
-    ]
-    (root / "classes.json").write_text(json.dumps({"classes": classes}))
-
-
-def draw_folder(root):
-    """The drawn scenes of `small_config` as one's own pictures."""
-    for split, count, seed in (("train", 6, 0), ("val", 3, 1)):
-        scenes = SyntheticScenes(count, (64, 128), seed)
-        for i in range(count):
-            write_png(root / split / "images" / f"{i}.png", scenes[i]["image"])
-            (root / split / "labels").mkdir(exist_ok=True)
-            Image.fromarray(scenes[i]["label"]).save(root / split / "labels" / f"{i}.png")
-    write_classes(root)
 
 
 @pytest.fixture(scope="module")
@@ -108,28 +69,6 @@ def run(compiled, monkeypatch, small_config):
         return None
 
     return train_until
-
-
-@pytest.fixture
-def bookkeeping(monkeypatch, small_config):
-    """`bookkeeping(workdir)`: trains with a step that learns nothing and whose loss is the number of the step."""
-    state = types.SimpleNamespace(params={"kernel": jnp.zeros(2)}, batch_stats={"mean": jnp.zeros(2)})
-
-    def first(_, optimizer, seed, start_from):
-        return loop.TrainState(jnp.int32(0), state.params, state.batch_stats, optimizer.init(state.params))
-
-    def step(state, batch):
-        return state.replace(step=state.step + 1), outcome(state.step + 1)
-
-    monkeypatch.setattr(loop, "create_state", first)
-    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
-    monkeypatch.setattr(loop, "make_scorer", lambda *_: lambda variables, source: gun_jax.ConfusionMatrix(19))
-
-    def run(workdir):
-        train(small_config, workdir)
-        return rows_of(workdir)
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -294,89 +233,6 @@ def test_a_run_without_a_whole_step_is_refused_in_a_line(small_config, tmp_path)
     small_config.epochs = 0.1
     with pytest.raises(InputError, match=r"^config\.epochs is 0\.1 of 3\.0 steps each; .*$"):
         train(small_config, tmp_path)
-
-
-@pytest.mark.fault("a loss, a gradient or an update that is not finite")
-def test_bad_steps_in_a_row_end_a_run_at_its_last_good_checkpoint(bookkeeping, small_config, tmp_path, monkeypatch):
-    def step(state, batch):
-        good = state.step < 3
-        return state.replace(step=state.step + 1), outcome(jnp.where(good, 1.0, jnp.nan), good)
-
-    small_config.max_bad_steps, small_config.checkpoint_every_epochs = 2, 1.0
-    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
-    with pytest.raises(InputError, match=r"^step 5 is number 2 in a row whose loss \(nan\), .*peak_rate.*$"):
-        bookkeeping(tmp_path)
-    assert saved_steps(tmp_path) == [3]
-    rows = [json.loads(line) for line in (tmp_path / "bad_steps.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [4, 5] and all(len(row["ids"]) == 2 for row in rows)
-
-
-@pytest.mark.fault("a loss, a gradient or an update that is not finite")
-def test_single_bad_steps_are_counted_and_left_out_of_the_mean(bookkeeping, small_config, tmp_path, monkeypatch):
-    def step(state, batch):
-        bad = state.step == 1
-        return state.replace(step=state.step + 1), outcome(jnp.where(bad, jnp.inf, state.step + 1.0), ~bad)
-
-    small_config.log_every_steps, small_config.checkpoint_every_epochs = 3, 1.0
-    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
-    rows = [row for row in bookkeeping(tmp_path) if "loss" in row]
-    assert [(row["step"], row["loss"], row["bad_steps"]) for row in rows] == [(3, 2.0, 1), (6, 5.0, 0)]
-
-
-@pytest.mark.fault("SIGTERM and Ctrl-C")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_run_at_the_next_step_with_a_checkpoint(
-    bookkeeping, small_config, tmp_path, monkeypatch, number
-):
-    def step(state, batch):
-        if int(state.step) == 2:
-            os.kill(os.getpid(), number)
-        return state.replace(step=state.step + 1), outcome(state.step + 1)
-
-    small_config.checkpoint_every_epochs, handler = 2.0, signal.getsignal(number)
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "make_train_step", lambda *_: step)
-        with pytest.raises(InterruptedTrainingError, match=f"^stopped by {number.name} after step 3, which is saved"):
-            bookkeeping(tmp_path / "stopped")
-    assert saved_steps(tmp_path / "stopped") == [3]
-    assert signal.getsignal(number) == handler
-    # The evaluation that was due is made up for.
-    assert bookkeeping(tmp_path / "stopped") == bookkeeping(tmp_path / "undisturbed")
-
-
-@pytest.fixture
-def fading(bookkeeping, small_config, tmp_path, monkeypatch):
-    """`fading(workdir, policy)`: a run of 30 steps on six pictures, of which one vanishes after the second step."""
-    draw_folder(tmp_path / "own")
-    small_config.data.source, small_config.data.dir, small_config.epochs = "folder", str(tmp_path / "own"), 10.0
-
-    def step(state, batch):
-        if int(state.step) == 2:
-            (tmp_path / "own/train/images/4.png").unlink()
-        return state.replace(step=state.step + 1), outcome(1)
-
-    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
-
-    def run(workdir, policy):
-        small_config.data.on_bad_record = policy
-        return bookkeeping(workdir)
-
-    return run
-
-
-@pytest.mark.fault("a picture that vanishes while training")
-def test_a_picture_that_vanishes_stops_the_training_by_its_name(fading, tmp_path):
-    with pytest.raises(InputError) as caught:
-        fading(tmp_path / "run", "stop")
-    assert str(caught.value).endswith("own/train/images/4.png cannot be read: No such file or directory")
-    assert saved_steps(tmp_path / "run")[0] == 1
-
-
-@pytest.mark.fault("a picture that vanishes while training")
-def test_a_picture_that_vanishes_is_skipped_told_and_counted(fading, tmp_path, capsys):
-    rows = [row for row in fading(tmp_path / "run", "skip") if "loss" in row]
-    assert len(rows) == 30 and sum(row["skipped_records"] for row in rows) >= 3
-    assert capsys.readouterr().out.count("skipped: image") == 1
 
 
 @pytest.mark.parametrize(("name", "bad"), [("optimizer.schedule", "cosine"), ("model.encoder", "enc42")])

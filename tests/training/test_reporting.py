@@ -1,6 +1,8 @@
 """What a run tells: rows of strict JSON, the screen's lines against arithmetic, TensorBoard's curves."""
 
+import contextlib
 import itertools
+import pathlib
 import re
 import struct
 import time
@@ -12,6 +14,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from gun_jax import ConfusionMatrix
+from gun_jax.errors import InputError
 from gun_jax.training import reporting
 from gun_jax.training.reporting import Reporter, SilentReporter
 from gun_jax.training.rows import read_rows
@@ -172,6 +175,18 @@ def test_a_line_cut_off_by_a_kill_is_dropped_at_whatever_byte(tmp_path, strict_j
 
 def test_a_run_without_metrics_has_no_rows(tmp_path):
     assert read_rows(tmp_path / "metrics.jsonl") == []
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no file that is always full here")
+def test_a_screen_that_is_a_file_on_a_full_disk_is_told_in_a_line(tmp_path, monkeypatch):
+    reporter, told = Reporter(tmp_path, 3, 0, 2), ""
+    with contextlib.suppress(OSError), open("/dev/full", "w") as full:  # which fails again when it is closed
+        monkeypatch.setattr("sys.stdout", full)
+        try:
+            reporter.say("a line")
+        except InputError as error:
+            told = str(error)
+    assert told.startswith("cannot write what is shown: No space left on device; make room, ")
 
 
 def test_the_other_processes_write_nothing(tmp_path, capsys):

@@ -1,0 +1,41 @@
+"""What tests of trainings share: outcomes of steps, rows without times, and drawn scenes as one's own pictures."""
+
+import json
+
+import jax.numpy as jnp
+from PIL import Image
+
+from gun_jax.data.classes import CITYSCAPES
+from gun_jax.data.synthetic import SyntheticScenes
+from gun_jax.training.step import Outcome
+from gun_jax.visualisation import write_png
+
+
+def outcome(loss, applied=True):
+    return Outcome(jnp.float32(loss), jnp.float32(1), jnp.bool_(applied))
+
+
+def rows_of(workdir):
+    """The rows of metrics.jsonl without what is of the clock."""
+    rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key not in ("images_per_second", "waiting")} for row in rows]
+
+
+def write_classes(root, shift=0):
+    """A class map in which the numbers of the labels are train ids plus `shift`."""
+    classes = [
+        {"name": name, "color": color, "values": [i + shift]}
+        for i, (name, color) in enumerate(zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True))
+    ]
+    (root / "classes.json").write_text(json.dumps({"classes": classes}))
+
+
+def draw_folder(root, train=6, size=(64, 128)):
+    """Drawn scenes, by default those of `small_config`, as one's own pictures."""
+    for split, count, seed in (("train", train, 0), ("val", 3, 1)):
+        scenes = SyntheticScenes(count, size, seed)
+        for i in range(count):
+            write_png(root / split / "images" / f"{i}.png", scenes[i]["image"])
+            (root / split / "labels").mkdir(exist_ok=True)
+            Image.fromarray(scenes[i]["label"]).save(root / split / "labels" / f"{i}.png")
+    write_classes(root)
