@@ -28,7 +28,7 @@ class InterruptedTrainingError(Exception):
 
 
 class Interruption:
-    """Which signal has come. A second one (of several processes: a second Ctrl-C) ends the process at once.
+    """Which signal has come. A second one (of several processes: a second Ctrl-C) ends the process unsaved.
 
     Attributes:
       signal: its number, or 0.

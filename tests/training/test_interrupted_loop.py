@@ -62,6 +62,21 @@ def test_a_signal_ends_a_run_at_the_next_step_with_a_checkpoint(
     assert bookkeeping(tmp_path / "stopped") == bookkeeping(tmp_path / "undisturbed")
 
 
+@pytest.mark.fault("SIGTERM and Ctrl-C")
+def test_a_second_signal_ends_a_run_unsaved(bookkeeping, small_config, tmp_path, monkeypatch):
+    def step(state, batch):
+        if int(state.step) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        return state.replace(step=state.step + 1), outcome(1)
+
+    small_config.checkpoint_every_epochs = 2.0
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
+    with pytest.raises(KeyboardInterrupt):
+        bookkeeping(tmp_path)
+    assert saved_steps(tmp_path) == []
+
+
 @pytest.fixture
 def fading(bookkeeping, small_config, tmp_path, monkeypatch):
     """`fading(workdir, policy)`: a run of 30 steps on six pictures, of which one vanishes after the second step."""
