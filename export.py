@@ -1,47 +1,7 @@
 #!/usr/bin/env python3
-"""Writes a trained network in a form in which networks are deployed.
+"""Writes a trained network as networks are deployed: `python export.py --help`, gun_jax/programs/export.py."""
 
-    python export.py --workdir=runs/camvid --format=stablehlo|onnx|openvino|openvino-int8 [--size=360x480]
-    python export.py --workdir=runs/camvid --format=openvino-int8 --calibration=FOLDER
-
-The network takes uint8 RGB images and gives class numbers. It goes to WORKDIR/export/, with a JSON file that says what
-it takes and gives; `evaluate.py --exported=THAT_FILE` scores it.
-"""
-
-import pathlib
-
-from absl import flags
-
-from gun_jax import command_line
-from gun_jax.errors import InputError
-from gun_jax.export.contract import FORMATS
-
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default the newest one under runs/.")
-_FORMAT = flags.DEFINE_enum("format", None, list(FORMATS), "Of the file.")
-_SIZE = flags.DEFINE_string("size", None, "HEIGHTxWIDTH of the images; by default that of the data's first picture.")
-_CALIBRATION = flags.DEFINE_string(
-    "calibration", None, "Folder of pictures to calibrate 8 bits on; by default the run's training pictures."
-)
-_PICTURES = flags.DEFINE_integer("pictures", None, "How many pictures to calibrate 8 bits on, at most; by default 300.")
-_STEP = flags.DEFINE_integer("step", None, "Checkpoint to export; by default the newest.")
-
-
-def main() -> None:
-    if _FORMAT.value is None:
-        raise InputError(f"no format; name one of {', '.join(FORMATS)}, as --format=onnx")
-    size = command_line.parse_size("--size", _SIZE.value) if _SIZE.value else None
-    from gun_jax.evaluation import newest_run  # after the flags: bad ones are told at once
-    from gun_jax.export.exporter import export
-
-    export(
-        pathlib.Path(_WORKDIR.value) if _WORKDIR.value else newest_run(),
-        _FORMAT.value,
-        size,
-        pathlib.Path(_CALIBRATION.value) if _CALIBRATION.value else None,
-        _PICTURES.value,
-        _STEP.value,
-    )
-
+from gun_jax.programs.export import run
 
 if __name__ == "__main__":
-    command_line.run(main)
+    run()

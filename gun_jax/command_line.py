@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import traceback
+import types
 import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -21,6 +22,8 @@ from gun_jax.errors import InputError, InputWarning
 
 BAD_INPUT = 2  # exit status
 _SHOW_WARNING = warnings.showwarning
+_OTHER_ARGUMENTS: list[str] = []
+_CONFIGS = pathlib.Path(__file__).parent / "configs"
 
 _CACHE = flags.DEFINE_string(
     "compilation_cache",
@@ -47,8 +50,14 @@ def define_config() -> flags.FlagHolder:
     )
 
 
-def run(main: Callable[[], None]) -> None:
-    """Parses the flags and calls `main`; bad input ends the program with one line and status 2."""
+def run(main: Callable[[], None], arguments_are: str = "") -> None:
+    """Parses the flags and calls `main`; bad input ends the program with one line and status 2.
+
+    Args:
+      main: of the module that defines the flags, and whose docstring `--help` shows.
+      arguments_are: what else the command line may have, as "pictures"; `other_arguments()` gives them.
+    """
+    _show_help_of(sys.modules[main.__module__])
 
     def guarded(arguments: list[str]) -> None:
         if not flags.FLAGS["verbosity"].present:
@@ -59,7 +68,8 @@ def run(main: Callable[[], None]) -> None:
         warnings.filterwarnings("error", category=Image.DecompressionBombWarning)  # which gun_jax.data.pictures tells
         cv2.setNumThreads(1)  # several pictures at a time are read by threads, or processes, of our own
         try:
-            if arguments[1:]:
+            _OTHER_ARGUMENTS[:] = arguments[1:]
+            if _OTHER_ARGUMENTS and not arguments_are:
                 raise InputError(f"{arguments[1]!r} is not expected; flags start with --, as --workdir=DIR")
             if "processes" in flags.FLAGS:
                 processes.start(flags.FLAGS["processes"].value or "", _give_up)
@@ -70,22 +80,37 @@ def run(main: Callable[[], None]) -> None:
             _tell(error)
             processes.leave(BAD_INPUT)
         except Exception as error:
-            processes.end_if_others_are_gone(_program(), error)
+            processes.end_if_others_are_gone(program(), error)
             raise
         except KeyboardInterrupt:
-            print(f"{_program()}: stopped by Ctrl-C", file=sys.stderr, flush=True)
+            print(f"{program()}: stopped by Ctrl-C", file=sys.stderr, flush=True)
             processes.leave(128 + signal.SIGINT)
 
     app.run(guarded, flags_parser=_parse)
 
 
+def other_arguments() -> list[str]:
+    """What the command line has besides flags and their values."""
+    return list(_OTHER_ARGUMENTS)
+
+
+def _show_help_of(module: types.ModuleType) -> None:
+    """Makes `--help` show the docstring and the flags of a module, as if it were the one that was started."""
+    sys.modules["__main__"].__doc__ = module.__doc__
+    for name in (__name__, module.__name__):
+        for flag in flags.FLAGS.get_key_flags_for_module(name):
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+
+
 def _parse(arguments: list[str]) -> list[str]:
     file = None
     try:
-        for argument, following in itertools.pairwise([*arguments, ""]):
+        for place, (argument, following) in enumerate(itertools.pairwise([*arguments, ""])):
             if re.match(r"--?config(=|$)", argument):
-                file = (argument.partition("=")[2] or following).partition(":")[0]
-                _check_config_file(file)
+                inline = "=" in argument
+                file, colon, variant = (argument.partition("=")[2] if inline else following).partition(":")
+                file = _find_config(file)
+                arguments[place + (not inline)] = ("--config=" if inline else "") + file + colon + variant
             elif match := re.match(r"--?config\.([^=]+)", argument):
                 _check_setting(f"--config.{match[1]}", match[1])
         return flags.FLAGS(arguments)
@@ -103,10 +128,16 @@ def _parse(arguments: list[str]) -> list[str]:
         _stop(f"{where}: {_what_is_wrong(error)}")
 
 
-def _check_config_file(file: str) -> None:
-    if file and not pathlib.Path(file).is_file():
-        files = sorted(str(path) for path in pathlib.Path("configs").glob("*.py"))
-        raise InputError(f"config file {file} does not exist; expected {', '.join(files) or 'a Python file'}")
+def _find_config(file: str) -> str:
+    """The path of a config file: as it is given, or else of the ones that come with the package."""
+    packaged = sorted(_CONFIGS.glob("*.py"))
+    if not file or pathlib.Path(file).is_file():
+        return file
+    for path in packaged:
+        if file == f"configs/{path.name}":
+            return str(path)
+    files = ", ".join(f"configs/{path.name}" for path in packaged)
+    raise InputError(f"config file {file} does not exist; expected one of yours, or {files}")
 
 
 def _check_setting(shown: str, name: str) -> None:
@@ -177,16 +208,17 @@ def _give_up(line: str) -> None:
 
 def _tell(error: Exception | str) -> None:
     line = " ".join(str(error).split())
-    print(f"{_program()}: {line}", file=sys.stderr, flush=True)
+    print(f"{program()}: {line}", file=sys.stderr, flush=True)
 
 
-def _program() -> str:
+def program() -> str:
+    """As which the program was started: "train.py", or "gun-train"."""
     return pathlib.Path(sys.argv[0]).name
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """A warning of ours is a line, as an error is."""
     if issubclass(category, InputWarning):
-        print(f"{_program()}: {message}", file=sys.stderr)
+        print(f"{program()}: {message}", file=sys.stderr)
     else:
         _SHOW_WARNING(message, category, *where, **more)
