@@ -159,9 +159,12 @@ def describe_network(model: ConfigDict, num_classes: int) -> dict[str, Any]:
     return {"version": gun_jax.__version__, "num_classes": num_classes, **model.to_dict()}
 
 
-def save_config(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap) -> None:
-    """Writes the resolved configuration and the classes that it trains into the workdir."""
+def save_config(
+    workdir: pathlib.Path, config: ConfigDict, classes: ClassMap, picture_size: tuple[int, int] | None = None
+) -> None:
+    """Writes into the workdir: the resolved configuration, the classes, and the (height, width) of the pictures."""
     saved = {"config": config.to_dict(), "classes": {"names": classes.names, "colors": classes.colors}}
+    saved["picture_size"] = picture_size
     write_whole(workdir / SAVED_NAME, json.dumps(saved, indent=2) + "\n")
 
 
@@ -182,6 +185,14 @@ def saved_config(workdir: pathlib.Path) -> tuple[ConfigDict, ClassMap]:
         raise InputError(f"{workdir} holds no run: {path} is missing; train one with train.py --workdir") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not the configuration of a run of this version: {error}") from error
+
+
+def saved_picture_size(workdir: pathlib.Path) -> tuple[int, int] | None:
+    """(height, width) of the first picture that the run in a workdir was evaluated on; None where it is not known."""
+    match json.loads((workdir / SAVED_NAME).read_text()):
+        case {"picture_size": [int(height), int(width)]} if height > 0 and width > 0:
+            return height, width
+    return None
 
 
 def nearest_setting(key: str) -> str | None:

@@ -9,7 +9,7 @@ import cv2
 import jax
 import numpy as np
 
-from gun_jax.data.classes import CITYSCAPES, IGNORE
+from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.pictures import normalise
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
@@ -42,7 +42,7 @@ def write_submission(
     if trained.classes.names != CITYSCAPES.names:
         raise InputError(f"a submission needs a network of Cityscapes' 19 classes; this one has {len(trained.classes)}")
     folder = folder.absolute()
-    label_ids = _label_ids()
+    label_ids = CITYSCAPES.file_values()
 
     @jax.jit
     def predict(variables, image: jax.Array) -> jax.Array:
@@ -89,10 +89,3 @@ def _write(files: dict[str, bytes], folder: pathlib.Path) -> pathlib.Path:
     path = folder.with_name(folder.name + ".zip")
     write_whole(path, content.getvalue())
     return path
-
-
-def _label_ids() -> np.ndarray:
-    """Label id by train id: uint8 (19,)."""
-    assert CITYSCAPES.values is not None
-    by_train_id = {train_id: value for value, train_id in CITYSCAPES.values.items() if train_id != IGNORE}
-    return np.array([by_train_id[train_id] for train_id in range(len(CITYSCAPES))], np.uint8)

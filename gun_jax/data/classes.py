@@ -57,6 +57,11 @@ class ClassMap:
             table[value] = train_id
         return table
 
+    def file_values(self) -> np.ndarray:
+        """The number that each class has in label files, the first where it has several: uint8 (classes,)."""
+        table = self.lookup()
+        return np.array([np.flatnonzero(table == train_id)[0] for train_id in range(len(self))], np.uint8)
+
     def train_ids(self, values: np.ndarray, where: str) -> np.ndarray:
         """Train ids, uint8, of the numbers of a label file, uint8 (H, W); `where` names it in the error.
 

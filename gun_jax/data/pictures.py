@@ -10,7 +10,7 @@ import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from gun_jax.errors import InputError
 
@@ -37,31 +37,67 @@ def normalise(images: jax.Array) -> jax.Array:
     return images.astype(jnp.float32) * scale + shift
 
 
-def read_image(path: str | os.PathLike) -> np.ndarray:
-    """Reads a picture: uint8 (H, W, 3) RGB, as it is stored (a rotation in the file's metadata is not applied).
+def read_image(path: str | os.PathLike, upright: bool = False) -> np.ndarray:
+    """Reads a picture: uint8 (H, W, 3) RGB.
 
     Grey pictures get three equal channels, a transparency channel is dropped, 16 bits are scaled to 8.
+
+    Args:
+      path: of the file.
+      upright: whether the picture is turned as its metadata say (EXIF's orientation, as cameras write it); labels
+        belong to pictures as they are stored.
 
     Raises:
       InputError: no such file, not a whole picture, one of another kind of number, or of more than `MOST_PIXELS`.
     """
-    content = _content("image", path)
+    return decode_image(_content("image", path), f"image {path}", upright)
+
+
+def decode_image(content: bytes, what: str, upright: bool = False) -> np.ndarray:
+    """As `read_image`, of the bytes of a file; `what` names it in errors."""
+    _check_whole(what, content)
+    picture = _decode(content, what)
+    return _turned(picture, _orientation(content)) if upright else picture
+
+
+def _decode(content: bytes, what: str) -> np.ndarray:
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:  # a header that promises more pixels than OpenCV takes
-        raise InputError(f"image {path} is damaged or too large: OpenCV cannot decode it") from error
+        raise InputError(f"{what} is damaged or too large: OpenCV cannot decode it") from error
     if picture is None:
-        raise InputError(f"image {path} is not a picture that OpenCV reads; expected PNG, JPEG, TIFF, BMP or WebP")
+        raise InputError(f"{what} is not a picture that OpenCV reads; expected PNG, JPEG, TIFF, BMP or WebP")
     if picture.dtype == np.uint16:
         picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 is 255
     if picture.dtype != np.uint8:
-        raise InputError(f"image {path} holds {picture.dtype} numbers; save it with 8 or 16 bits a channel")
+        raise InputError(f"{what} holds {picture.dtype} numbers; save it with 8 or 16 bits a channel")
     if picture.ndim == 2:
         return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
     code = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}.get(picture.shape[2])
     if code is None:
-        raise InputError(f"image {path} has {picture.shape[2]} channels; save it as grey, RGB or RGBA")
+        raise InputError(f"{what} has {picture.shape[2]} channels; save it as grey, RGB or RGBA")
     return cv2.cvtColor(picture, code)
+
+
+def _orientation(content: bytes) -> int:
+    """EXIF's orientation, 1 (upright) to 8."""
+    with (
+        contextlib.suppress(UnidentifiedImageError, OSError, SyntaxError, ValueError),
+        Image.open(io.BytesIO(content)) as picture,
+    ):
+        return picture.getexif().get(ExifTags.Base.Orientation, 1)
+    return 1
+
+
+def _turned(picture: np.ndarray, orientation: int) -> np.ndarray:
+    """Undoes an orientation of EXIF: the stored row 0 is the picture's top, bottom, left or right side."""
+    if orientation in (5, 6, 7, 8):
+        picture = picture.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        picture = picture[::-1]
+    if orientation in (2, 3, 6, 7):
+        picture = picture[:, ::-1]
+    return np.ascontiguousarray(picture)
 
 
 def read_label(path: str | os.PathLike) -> np.ndarray:
@@ -71,6 +107,7 @@ def read_label(path: str | os.PathLike) -> np.ndarray:
       InputError: no such file, not a whole picture, of too many pixels, more than one number a pixel, or 16 bits of it.
     """
     content = _content("label", path)
+    _check_whole(f"label {path}", content)
     plain = _plain_grey(content)
     if plain is not None:
         return plain
@@ -96,7 +133,9 @@ def read_instances(path: str | os.PathLike) -> np.ndarray:
     Raises:
       InputError: no such file, not a whole picture, more than one number a pixel, or too many pixels.
     """
-    with _opened(path, _content("label", path), _INSTANCE_MODES, "one number a pixel, of 8 or 16 bits") as picture:
+    content = _content("label", path)
+    _check_whole(f"label {path}", content)
+    with _opened(path, content, _INSTANCE_MODES, "one number a pixel, of 8 or 16 bits") as picture:
         return np.asarray(picture).astype(np.int32)
 
 
@@ -117,14 +156,13 @@ def _opened(path: str | os.PathLike, content: bytes, modes: tuple[str, ...], exp
 
 
 def _content(kind: str, path: str | os.PathLike) -> bytes:
-    """The bytes of a picture file that is not cut off, and does not promise more pixels than memory."""
+    """The bytes of a file, of which there are some."""
     try:
         content = pathlib.Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{kind} {path} cannot be read: {error.strerror}") from error
     if not content:
         raise InputError(f"{kind} {path} is an empty file")
-    _check_whole(f"{kind} {path}", content)
     return content
 
 

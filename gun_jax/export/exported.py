@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.export
@@ -94,12 +95,17 @@ def _onnx(file: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
 def _openvino(file: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
     from gun_jax.export.quiet_openvino import openvino
 
-    core = openvino.Core()
-    model = core.read_model(file)
+    return compile_openvino(openvino.Core().read_model(file))
+
+
+def compile_openvino(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """A network in OpenVINO's form as a function: images uint8 (B, H, W, 3) to labels int32 (B, H, W)."""
+    from gun_jax.export.quiet_openvino import openvino
+
     shape = model.input("images").partial_shape
     shape[0] = 1  # OpenVINO is fastest when all sizes are known
     model.reshape({"images": shape})
-    request = core.compile_model(model, "CPU", OPENVINO_OPTIONS).create_infer_request()
+    request = openvino.Core().compile_model(model, "CPU", OPENVINO_OPTIONS).create_infer_request()
 
     def label(images: np.ndarray) -> np.ndarray:
         return np.concatenate([request.infer([image[None]])["labels"] for image in images])

@@ -13,11 +13,14 @@ import numpy as np
 import rich.console
 
 import gun_jax
+from gun_jax.configuration import SAVED_NAME, describe_network, save_config
 from gun_jax.data.folders import FolderSource
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError, check_choice, check_count
 from gun_jax.export.contract import FORMATS, Contract, versions
 from gun_jax.inference import Trained, load_checkpoint
+from gun_jax.weights import NAME as WEIGHTS
+from gun_jax.weights import write_weights
 
 FOLDER = "export"  # in the workdir
 _LEAST_SIDE = 64  # pixels, of a fixed size
@@ -93,6 +96,31 @@ def export(
     megabytes = sum(part.stat().st_size for part in {file, file.with_suffix(".bin")} if part.exists()) / 1e6
     console.print(f"wrote {file} ({megabytes:.0f} MB) and {contract.name}, of step {trained.step}", soft_wrap=True)
     return contract
+
+
+def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Path:
+    """Writes `WORKDIR/export/weights/`: a small folder from which `gun_jax.load_run` and all programs read the network.
+
+    Args:
+      workdir: of the run.
+      step: of the checkpoint; by default the newest.
+
+    Returns:
+      The path of the folder.
+
+    Raises:
+      InputError: no such run, numbers beyond what 16 bits have, or the files cannot be written.
+    """
+    trained = load_checkpoint(workdir, step)
+    folder = workdir / FOLDER / "weights"
+    config = trained.config.copy_and_resolve_references()
+    config.data.dir = config.init = ""  # of this machine
+    network = describe_network(config.model, len(trained.classes))
+    write_weights(folder / WEIGHTS, trained.variables, network, trained.step)
+    save_config(folder, config, trained.classes, trained.picture_size)
+    megabytes = (folder / WEIGHTS).stat().st_size / 1e6
+    print(f"wrote {folder / WEIGHTS} ({megabytes:.1f} MB) and {SAVED_NAME}, of step {trained.step}")
+    return folder
 
 
 def _by_onnx(

@@ -2,9 +2,11 @@
 
     python export.py --workdir=runs/camvid --format=stablehlo|onnx|openvino|openvino-int8 [--size=360x480]
     python export.py --workdir=runs/camvid --format=openvino-int8 --calibration=FOLDER
+    python export.py --workdir=runs/camvid --format=weights
 
 The network takes uint8 RGB images and gives class numbers. It goes to WORKDIR/export/, with a JSON file that says what
-it takes and gives; `evaluate.py --exported=THAT_FILE` scores it.
+it takes and gives; `evaluate.py --exported=THAT_FILE` scores it. `weights` is a small folder, WORKDIR/export/weights,
+that stands for the workdir: --workdir of all programs, and `gun_jax.load_run`, take it.
 """
 
 import pathlib
@@ -15,8 +17,9 @@ from gun_jax import command_line
 from gun_jax.errors import InputError
 from gun_jax.export.contract import FORMATS
 
+_WEIGHTS = "weights"
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default the newest one under runs/.")
-_FORMAT = flags.DEFINE_enum("format", None, list(FORMATS), "Of the file.")
+_FORMAT = flags.DEFINE_enum("format", None, [*FORMATS, _WEIGHTS], "Of the file.")
 _SIZE = flags.DEFINE_string("size", None, "HEIGHTxWIDTH of the images; by default that of the data's first picture.")
 _CALIBRATION = flags.DEFINE_string(
     "calibration", None, "Folder of pictures to calibrate 8 bits on; by default the run's training pictures."
@@ -27,13 +30,19 @@ _STEP = flags.DEFINE_integer("step", None, "Checkpoint to export; by default the
 
 def main() -> None:
     if _FORMAT.value is None:
-        raise InputError(f"no format; name one of {', '.join(FORMATS)}, as --format=onnx")
+        raise InputError(f"no format; name one of {', '.join([*FORMATS, _WEIGHTS])}, as --format=onnx")
     size = command_line.parse_size("--size", _SIZE.value) if _SIZE.value else None
     from gun_jax.evaluation import newest_run  # after the flags: bad ones are told at once
-    from gun_jax.export.exporter import export
+    from gun_jax.export.exporter import export, export_weights
 
+    workdir = pathlib.Path(_WORKDIR.value) if _WORKDIR.value else newest_run()
+    if _FORMAT.value == _WEIGHTS:
+        if size or _CALIBRATION.value or _PICTURES.value is not None:
+            raise InputError("--format=weights is the network as it was trained; leave out --size, --calibration, ...")
+        export_weights(workdir, _STEP.value)
+        return
     export(
-        pathlib.Path(_WORKDIR.value) if _WORKDIR.value else newest_run(),
+        workdir,
         _FORMAT.value,
         size,
         pathlib.Path(_CALIBRATION.value) if _CALIBRATION.value else None,

@@ -1,0 +1,30 @@
+"""A quarter of the network's width, on CamVid: the network that comes with the package. `make pretrained` runs all lines.
+
+    python train.py --config=configs/camvid_narrow.py --config.data.dir=CAMVID --workdir=runs/camvid_narrow
+    python evaluate.py --workdir=runs/camvid_narrow --panels=8
+    python export.py --workdir=runs/camvid_narrow --format=weights
+
+Data: the SegNet split at 480x360, folders train trainannot val valannot in CAMVID.
+Hardware: 2 CPU cores.
+Expect: gun_jax/pretrained/camvid/MODEL_CARD.md has every class.
+"""
+
+from gun_jax.configuration import ConfigDict, default_config
+
+
+def get_config() -> ConfigDict:
+    config = default_config()
+    config.epochs = 150.0
+    config.eval_every_epochs = 10.0
+
+    config.data.source = "camvid"
+    config.data.crop = (240, 320)
+    config.data.color_jitter = 0.3  # other cameras see other colours
+
+    config.model.input_subsampling = 2  # the pictures are half-size: their originals are 960x720
+    config.model.width = 0.25
+
+    config.optimizer.peak_rate = 0.1
+    config.optimizer.schedule = "poly"
+    config.optimizer.warmup_epochs = 2.0
+    return config

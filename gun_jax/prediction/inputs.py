@@ -1,0 +1,98 @@
+"""What there is to label: pictures, folders, globs, videos, a camera."""
+
+import dataclasses
+import glob
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+
+from gun_jax.data.folders import PICTURE_ENDINGS
+from gun_jax.errors import InputError
+
+VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mjpeg")
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """One thing to label.
+
+    Attributes:
+      path: of the picture or video; of a camera, its number.
+      name: under which results are written, below the output folder: a path without an ending.
+      video: whether it has frames.
+    """
+
+    path: pathlib.Path | int
+    name: str
+    video: bool
+
+    def __str__(self) -> str:
+        return f"camera {self.path}" if isinstance(self.path, int) else str(self.path)
+
+
+def find_inputs(arguments: Sequence[str], camera: int | None, output: pathlib.Path) -> tuple[list[Input], list[str]]:
+    """What a command line names.
+
+    A folder stands for all pictures and videos in it and its folders, but for those in the output folder. Files are
+    videos where their name ends as one of `VIDEO_ENDINGS`, or where they are a pipe.
+
+    Args:
+      arguments: files, folders, or patterns as `shots/*.jpg` and `**/*.png`.
+      camera: the number of a camera, which comes last.
+      output: where results go.
+
+    Returns:
+      The inputs, each with a name of its own, and a line for each argument that stands for none.
+
+    Raises:
+      InputError: there is no argument and no camera, or the output folder is one of the folders.
+    """
+    if not arguments and camera is None:
+        raise InputError("nothing to label; name pictures, folders or videos, as street.jpg, or a camera: --camera=0")
+    found: list[tuple[pathlib.Path, pathlib.PurePath]] = []
+    missing = []
+    for argument in arguments:
+        files = list(_files(argument, output))
+        found += files
+        if not files:
+            missing.append(f"{argument}: there is no such file, and no picture or video by that name")
+    unique = dict.fromkeys(found)
+    names = _names([relative for _, relative in unique])
+    inputs = [Input(path, name, _is_video(path)) for (path, _), name in zip(unique, names, strict=True)]
+    return inputs + ([Input(camera, f"camera{camera}", True)] if camera is not None else []), missing
+
+
+def _files(argument: str, output: pathlib.Path) -> Iterator[tuple[pathlib.Path, pathlib.PurePath]]:
+    """The files that an argument stands for, each with its path below the folder that is named."""
+    path = pathlib.Path(argument).expanduser()
+    if path.is_dir():
+        if path.resolve() == output.resolve():
+            raise InputError(f"--output is {output}, the folder of the pictures; choose another")
+        for file in sorted(path.rglob("*")):
+            relative = file.relative_to(path)
+            hidden = any(part.startswith(".") for part in relative.parts)
+            known = file.suffix.lower() in PICTURE_ENDINGS + VIDEO_ENDINGS
+            if known and not hidden and file.is_file() and output.resolve() not in file.resolve().parents:
+                yield file, relative
+    elif path.exists():
+        yield path, pathlib.PurePath(path.name)
+    else:
+        for match in sorted(glob.glob(str(path), recursive=True)):
+            if pathlib.Path(match).is_file():
+                yield pathlib.Path(match), pathlib.PurePath(pathlib.Path(match).name)
+
+
+def _names(paths: Iterable[pathlib.PurePath]) -> list[str]:
+    """A name for each path: without its ending; with it, and then with a number, where that is another's name too."""
+    taken: set[str] = set()
+    names = []
+    for path in paths:
+        name, number = path.with_suffix("").as_posix(), 1
+        while name in taken:
+            name, number = path.as_posix() + (f"-{number}" if number > 1 else ""), number + 1
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _is_video(path: pathlib.Path) -> bool:
+    return path.suffix.lower() in VIDEO_ENDINGS or path.is_fifo()

@@ -1,0 +1,161 @@
+"""What is written of labels: overlays, colours, label pictures, and videos of them."""
+
+import pathlib
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from gun_jax.data.classes import CITYSCAPES, ClassMap
+from gun_jax.errors import InputError, check_choice
+from gun_jax.files import UNFINISHED, write_whole
+from gun_jax.prediction.frames import Frame
+
+KINDS = ("overlay", "colors", "train_ids", "label_ids")
+_DRAWN = {"overlay": ".jpg", "colors": ".png"}  # to be looked at; of a video they make a video
+_VIDEO_ENDING, _CODEC = ".mp4", "mp4v"
+_JPEG_QUALITY = 92
+_MOST_REPEATED = 250  # frames of a camera's video, to fill a gap
+
+
+class Painter:
+    """Draws labels and overlays of them.
+
+    Args:
+      classes: names and colours.
+      opacity: of the colours over the picture, 0 to 1.
+
+    Raises:
+      InputError: an opacity beyond these.
+    """
+
+    def __init__(self, classes: ClassMap, opacity: float):
+        if not 0 <= opacity <= 1:
+            raise InputError(f"--opacity is {opacity}; expected 0 (the picture alone) to 1 (the colours alone)")
+        self._palette = classes.palette()[:, None]  # (256, 1, 3)
+        self._opacity = opacity
+
+    def colors(self, labels: np.ndarray) -> np.ndarray:
+        """Colours, uint8 (H, W, 3) RGB, of labels, uint8 (H, W)."""
+        return cv2.applyColorMap(labels, self._palette)
+
+    def overlay(self, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Colours over the picture, uint8 (H, W, 3) RGB."""
+        return cv2.addWeighted(image, 1 - self._opacity, self.colors(labels), self._opacity, 0.0)
+
+
+class Results:
+    """Writes results below a folder, as `NAME_overlay.jpg` or `NAME_train_ids.png`; use it as a context.
+
+    Of a video, what is to be looked at becomes a video, `NAME_overlay.mp4`, and label pictures a folder,
+    `NAME_train_ids/000000.png` and so on. Videos appear under their names when they are whole.
+
+    Args:
+      folder: of the results.
+      kinds: some of `KINDS`.
+      classes: of the labels.
+      painter: draws.
+
+    Raises:
+      InputError: another kind, or Cityscapes' label ids of other classes.
+    """
+
+    def __init__(self, folder: pathlib.Path, kinds: Sequence[str], classes: ClassMap, painter: Painter):
+        for kind in kinds:
+            check_choice("predict.py", "--write", kind, KINDS)
+        if "label_ids" in kinds and classes.names != CITYSCAPES.names:
+            raise InputError(
+                f"--write=label_ids are Cityscapes' numbers, but the network has other classes: "
+                f"{', '.join(classes.names)}; take train_ids, their places in this list"
+            )
+        self._folder, self._kinds, self._painter = folder, tuple(kinds), painter
+        self._label_ids = np.resize(CITYSCAPES.file_values(), 256)
+        self._videos: dict[pathlib.Path, _Video] = {}
+
+    def __enter__(self) -> "Results":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+
+    def finish(self) -> None:
+        """Ends the videos, which then have their names."""
+        while self._videos:
+            self._videos.popitem()[1].close()
+
+    def write(self, frame: Frame, labels: np.ndarray, overlay: np.ndarray | None = None) -> None:
+        """Writes all kinds of a frame; the frames of a video are to come in their order, from one thread at a time.
+
+        Args:
+          frame: what is labelled.
+          labels: uint8 (H, W).
+          overlay: if it was drawn already.
+
+        Raises:
+          InputError: a file cannot be written.
+        """
+        draw: dict[str, Callable[[], np.ndarray]] = {
+            "overlay": lambda: self._painter.overlay(frame.image, labels) if overlay is None else overlay,
+            "colors": lambda: self._painter.colors(labels),
+            "train_ids": lambda: labels,
+            "label_ids": lambda: self._label_ids[labels],
+        }
+        for kind in self._kinds:
+            path = self._folder / f"{frame.source.name}_{kind}"
+            if not frame.source.video:
+                _write_picture(path.with_name(path.name + _DRAWN.get(kind, ".png")), draw[kind]())
+            elif kind in _DRAWN:
+                path = path.with_name(path.name + _VIDEO_ENDING)
+                if path not in self._videos:
+                    self.finish()  # of the video before
+                    self._videos[path] = _Video(path, frame)
+                self._videos[path].add(frame, draw[kind]())
+            else:
+                _write_picture(path / f"{frame.number:06}.png", draw[kind]())
+
+
+class _Video:
+    """A video file while it is written; of a camera, in the time in which its frames came."""
+
+    def __init__(self, path: pathlib.Path, first: Frame):
+        self._path, self._count = path, 0
+        self._unfinished = path.with_name(f".{path.stem}{UNFINISHED}{_VIDEO_ENDING}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror}; choose another --output") from error
+        height, width = first.image.shape[:2]
+        code = cv2.VideoWriter.fourcc(*_CODEC)
+        self._writer = cv2.VideoWriter(str(self._unfinished), code, first.rate, (width, height))
+        if not self._writer.isOpened():
+            raise InputError(f"cannot write {path}; choose another --output, or make room")
+
+    def add(self, frame: Frame, picture: np.ndarray) -> None:
+        """Appends a frame; of a camera as often as its time asks for."""
+        due = 1
+        if frame.seconds is not None:
+            due = min(_MOST_REPEATED, max(0, round(frame.seconds * frame.rate) + 1 - self._count))
+        for _ in range(due):
+            self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        self._count += due
+
+    def close(self) -> None:
+        """Ends the file; one that has not all its frames, of which OpenCV does not tell, is an InputError."""
+        self._writer.release()
+        video = cv2.VideoCapture(str(self._unfinished))
+        there = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        video.release()
+        if there != self._count:
+            self._unfinished.unlink(missing_ok=True)
+            raise InputError(f"cannot write {self._path}: {there} of {self._count} frames are there; make room")
+        try:
+            self._unfinished.replace(self._path)
+        except OSError as error:
+            raise InputError(f"cannot write {self._path}: {error.strerror}; make room") from error
+
+
+def _write_picture(path: pathlib.Path, picture: np.ndarray) -> None:
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix == ".jpg" else []
+    write_whole(path, cv2.imencode(path.suffix, picture, quality)[1].tobytes())

@@ -1,0 +1,77 @@
+"""What `predict.py` does with its flags."""
+
+import contextlib
+import pathlib
+from collections.abc import Sequence
+
+import rich.console
+
+from gun_jax import pretrained
+from gun_jax.errors import InputError
+from gun_jax.inference import load_checkpoint
+from gun_jax.prediction.inputs import find_inputs
+from gun_jax.prediction.predict import Counts, predict
+from gun_jax.prediction.results import Painter, Results
+from gun_jax.prediction.segmenter import Segmenter, Size
+from gun_jax.prediction.window import Window
+
+
+def run_prediction(
+    arguments: Sequence[str],
+    camera: int | None,
+    workdir: pathlib.Path | None,
+    step: int | None,
+    engine: str,
+    size: Size | None,
+    output: pathlib.Path,
+    kinds: Sequence[str],
+    opacity: float,
+    show: bool,
+    batch: int,
+    threads: int,
+    most: int | None,
+) -> Counts:
+    """Labels what a command line names, and says what was done.
+
+    Args:
+      arguments: files, folders and patterns.
+      camera: number of one, to label, too.
+      workdir, step: of a run; None: the network that comes with the package, the newest checkpoint.
+      engine, size: see `Segmenter`.
+      output, kinds: see `Results`.
+      opacity: of the colours, 0 to 1.
+      show: whether to open a window.
+      batch, threads, most: see `predict`.
+
+    Raises:
+      InputError: something asked for cannot be had; or, after the rest was done, something could not be read.
+    """
+    if not kinds and not show:
+        raise InputError("nothing to write and nothing to show; name what, as --write=overlay, or add --show")
+    inputs, missing = find_inputs(arguments, camera, output)
+    console = rich.console.Console(highlight=False, markup=False)
+    for line in missing:
+        console.print(line, soft_wrap=True)
+    counts = Counts()
+    if inputs:
+        trained = load_checkpoint(workdir or pretrained.FOLDER, step)
+        if workdir is None:
+            console.print(
+                f"by the network that comes with gun_jax, of {len(trained.classes)} classes of street scenes (CamVid); "
+                "yours: --workdir=DIR",
+                soft_wrap=True,
+            )
+        painter = Painter(trained.classes, opacity)
+        results = Results(output, kinds, trained.classes, painter)
+        segmenter = Segmenter(trained, engine, size)
+        with Window("gun_jax") if show else contextlib.nullcontext() as window:
+            counts = predict(segmenter, inputs, results, painter, console, window, batch, threads, most)
+            if window and camera is None and not any(source.video for source in inputs):
+                window.wait()
+    wrote = f"; wrote {', '.join(kinds)} into {output}/" if kinds and counts.frames else ""
+    rate = f", {counts.timed / counts.seconds:.1f} frames/s after the first" if counts.timed else ""
+    console.print(f"{counts.frames} labelled{rate}{wrote}", soft_wrap=True)
+    refused = len(missing) + len(counts.refused)
+    if refused:
+        raise InputError(f"{refused} of {len(inputs) + len(missing)} inputs could not be used as a whole; see above")
+    return counts

@@ -1,0 +1,166 @@
+"""A trained network that labels pictures of any size."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gun_jax.data.pictures import normalise
+from gun_jax.errors import InputError, check_choice, check_size
+from gun_jax.inference import Trained
+from gun_jax.models.folding import fold_batch_norm
+
+ENGINES = ("jax", "openvino")
+Size = tuple[int, int]  # (height, width)
+
+_LEAST_SIDE = 64  # of what the network sees
+_STEP, _SHRUNK_STEP = 8, 32  # its sides are multiples: each pair of sides is a network to compile
+_MOST_PIXELS = 1024 * 2048  # of what it sees, where the size of the pictures that it learned from is not known
+_FINEST = 4  # labels are made at up to this many times the size of what it sees
+
+
+class Segmenter:
+    """Labels pictures of any size by a trained network.
+
+    A picture that is larger than those that the network learned from is shrunk to about their number of pixels, so that
+    things have the size that it knows; labels are decided at up to four times that size, and enlarged to the picture's.
+
+    Args:
+      trained: the network.
+      engine: "jax", or "openvino" (of the `export` extra), which is faster on some CPUs.
+      size: (height, width) of the pictures that it learned from; by default what the run says.
+
+    Attributes:
+      classes: names and colours of the labels.
+
+    Raises:
+      InputError: another engine or size, or OpenVINO is not installed.
+    """
+
+    def __init__(self, trained: Trained, engine: str = "jax", size: Size | None = None):
+        check_choice("Segmenter", "engine", engine, ENGINES)
+        if size is not None:
+            check_size("Segmenter", "size", size)
+        self.classes = trained.classes
+        self._learned_size = size or trained.picture_size
+        self._trained = trained
+        self._label: Callable[[np.ndarray, Size], np.ndarray]
+        self._label = _by_jax(trained) if engine == "jax" else _by_openvino(trained)
+        self._explain: Callable[[np.ndarray, Size], Any] | None = None
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Labels of images.
+
+        Args:
+          images: uint8 (B, H, W, 3) RGB.
+
+        Returns:
+          uint8 (B, H, W), the places of classes in `classes`.
+
+        Raises:
+          InputError: images of another shape or type.
+        """
+        shape = _checked(images)
+        seen = np.stack([self.shrink(image) for image in images])
+        return np.stack([enlarge(labels, shape) for labels in self.label(seen, shape)])
+
+    def shrink(self, image: np.ndarray) -> np.ndarray:
+        """What the network sees of an image, uint8 (H, W, 3): uint8 (h, w, 3)."""
+        size = network_size(image.shape[:2], self._learned_size)
+        return image if image.shape[:2] == size else cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
+
+    def label(self, seen: np.ndarray, shape: Size) -> np.ndarray:
+        """Labels of what `shrink` made, uint8 (B, h, w, 3), of images of this shape: for `enlarge`, uint8 (B, h', w').
+
+        The first call for a shape compiles.
+        """
+        return self._label(seen, labels_size(seen.shape[1:3], shape))
+
+    def explain(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels of an image, uint8 (H, W, 3), and why: by JAX, whatever the engine.
+
+        Returns:
+          uint8 (H, W), and the offsets of guided upsampling, float32 (h', w', 2), (x, y) in pixels of the map of
+          logits, at the size at which labels are decided.
+        """
+        shape = _checked(image[None])
+        if self._explain is None:
+            self._explain = _explain_by_jax(self._trained)
+        seen = self.shrink(image)
+        labels, offsets = self._explain(seen[None], labels_size(seen.shape[:2], shape))
+        return enlarge(np.asarray(labels)[0], shape), np.asarray(offsets)[0]
+
+
+def network_size(shape: Size, learned: Size | None) -> Size:
+    """The size at which a network sees a picture of this shape, if it learned from pictures of size `learned`."""
+    if shape == learned:
+        return shape
+    most = math.prod(learned) if learned else _MOST_PIXELS
+    scale = min(1.0, math.sqrt(most / math.prod(shape)))
+    step = _STEP if scale == 1.0 else _SHRUNK_STEP
+    height, width = (max(_LEAST_SIDE, step * round(side * scale / step)) for side in shape)
+    return height, width
+
+
+def labels_size(seen: Size, shape: Size) -> Size:
+    """The size at which labels of a picture of this shape are decided, of which the network sees one of size `seen`."""
+    factor = min(_FINEST, max(1, round(math.sqrt(math.prod(shape) / math.prod(seen)))))
+    return factor * seen[0], factor * seen[1]
+
+
+def enlarge(labels: np.ndarray, shape: Size) -> np.ndarray:
+    """Labels (h', w') at the size of their picture, (H, W)."""
+    if labels.shape == shape:
+        return labels
+    return cv2.resize(labels, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def _checked(images: np.ndarray) -> Size:
+    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype != np.uint8 or not images.size:
+        raise InputError(f"images of shape {images.shape}, {images.dtype}; expected (B, H, W, 3), uint8 RGB")
+    return images.shape[1], images.shape[2]
+
+
+def _by_jax(trained: Trained) -> Callable[[np.ndarray, Size], np.ndarray]:
+    folded = fold_batch_norm(trained.variables)
+
+    def label(images: jax.Array, size: Size) -> jax.Array:
+        labels = trained.model.apply(folded, normalise(images), output_size=size, method="predict")
+        return labels.astype(jnp.uint8)
+
+    compiled = jax.jit(label, static_argnums=1)
+    return lambda images, size: np.asarray(compiled(images, size))
+
+
+def _explain_by_jax(trained: Trained) -> Callable[[np.ndarray, Size], Any]:
+    def explain(images: jax.Array, size: Size) -> tuple[jax.Array, jax.Array]:
+        seen = trained.model.apply(trained.variables, normalise(images), output_size=size, method="explain")
+        return seen["labels"].astype(jnp.uint8), seen["offsets"]
+
+    return jax.jit(explain, static_argnums=1)
+
+
+def _by_openvino(trained: Trained) -> Callable[[np.ndarray, Size], np.ndarray]:
+    try:
+        from gun_jax.export.exported import compile_openvino
+        from gun_jax.export.onnx_network import onnx_network
+        from gun_jax.export.openvino_network import openvino_network
+    except ImportError as error:
+        raise InputError(
+            f"engine openvino needs {error.name}, of the `export` extra: make install EXTRAS=test,export"
+        ) from error
+    compiled: dict[tuple[Size, Size], Callable[[np.ndarray], np.ndarray]] = {}
+
+    def label(images: np.ndarray, size: Size) -> np.ndarray:
+        sizes = images.shape[1:3], size
+        if sizes not in compiled:
+            compiled[sizes] = compile_openvino(
+                openvino_network(onnx_network(trained.model.clone(dtype=jnp.float32), trained.variables, *sizes))
+            )
+        return compiled[sizes](images).astype(np.uint8)
+
+    return label

@@ -1,0 +1,66 @@
+"""Labels your pictures, videos or camera.
+
+    python predict.py street.jpg
+    python predict.py shots/ "more/*.png" drive.mp4 --output=labelled --write=overlay,train_ids
+    python predict.py --camera=0 --show
+    python predict.py --workdir=runs/gun street.jpg --write=label_ids
+
+Without --workdir the network that comes with the package does it, which knows CamVid's 11 classes of street scenes.
+What cannot be read is named and left out; the exit status is 2 then.
+"""
+
+import pathlib
+
+from absl import flags
+
+from gun_jax import command_line
+from gun_jax.errors import InputError
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run; by default the network that comes with the package.")
+_STEP = flags.DEFINE_integer("step", None, "Its checkpoint; by default the newest.")
+_ENGINE = flags.DEFINE_enum("engine", "jax", ["jax", "openvino"], "What computes; openvino is of the `export` extra.")
+_SIZE = flags.DEFINE_string(
+    "size", None, "HEIGHTxWIDTH of the pictures that the network learned from, if the run does not say; larger ones "
+    "are shrunk to about as many pixels."
+)  # fmt: skip
+_CAMERA = flags.DEFINE_integer("camera", None, "Number of a camera, as 0.")
+_OUTPUT = flags.DEFINE_string("output", "predictions", "Folder for results.")
+_WRITE = flags.DEFINE_list(
+    "write", ["overlay"], "What: overlay, colors, train_ids, label_ids (Cityscapes'); empty for nothing."
+)
+_OPACITY = flags.DEFINE_float("opacity", 0.5, "Of the colours over the picture, 0 to 1.")
+_SHOW = flags.DEFINE_bool("show", False, "Also shows it in a window; q ends.")
+_BATCH = flags.DEFINE_integer("batch", 1, "Pictures of one size at a time, at most; for GPUs.")
+_THREADS = flags.DEFINE_integer("threads", 4, "That read, and that write.")
+_FRAMES = flags.DEFINE_integer("frames", None, "Of each video and camera, at most.")
+
+
+def main() -> None:
+    for flag in (_BATCH, _THREADS, _FRAMES):
+        if flag.value is not None and flag.value < 1:
+            raise InputError(f"--{flag.name} is {flag.value}; expected 1 or more")
+    if _CAMERA.value is not None and _CAMERA.value < 0:
+        raise InputError(f"--camera is {_CAMERA.value}; expected 0 or more")
+    size = command_line.parse_size("--size", _SIZE.value) if _SIZE.value else None
+    from gun_jax.prediction.run import run_prediction  # after the flags: bad ones are told at once
+
+    run_prediction(
+        command_line.other_arguments(),
+        camera=_CAMERA.value,
+        workdir=pathlib.Path(_WORKDIR.value) if _WORKDIR.value else None,
+        step=_STEP.value,
+        engine=_ENGINE.value,
+        size=size,
+        output=pathlib.Path(_OUTPUT.value),
+        kinds=[kind for kind in _WRITE.value if kind],
+        opacity=_OPACITY.value,
+        show=_SHOW.value,
+        batch=_BATCH.value,
+        threads=_THREADS.value,
+        most=_FRAMES.value,
+    )
+
+
+def run() -> None:
+    """The program."""
+    command_line.run(main, "pictures")

@@ -1,0 +1,7 @@
+#!/usr/bin/env python3
+"""Labels your pictures, videos or camera: `python predict.py --help`, gun_jax/programs/predict.py."""
+
+from gun_jax.programs.predict import run
+
+if __name__ == "__main__":
+    run()
