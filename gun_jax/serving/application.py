@@ -28,25 +28,27 @@ Result = TypeVar("Result")
 
 def build_application(
     labeller: Labeller,
-    network: dict[str, Any],
+    name: str,
+    engine: str,
     most_bytes: int,
     names: Collection[str] = (),
     seconds: float = 60,
 ) -> ASGIApp:
     """The application.
 
-    `GET /` is the page, `GET /api/network` tells `network`. `POST /api/label` takes a picture file as it is and gives
-    its labels as a PNG file; `POST /api/explain` gives "labels" and "offsets", PNG files, as a form, and the header
-    Offsets-Full-Color; both tell the milliseconds of their parts in Server-Timing. `GET /api/example?number=0` is a
-    drawn scene, a PNG file. What cannot be answered is told as `{"error": a line}`.
+    `GET /` is the page, `GET /api/network` tells classes and limits. `POST /api/label` takes a picture file as it is
+    and gives its labels as a PNG file; `POST /api/explain` gives "labels" and "offsets", PNG files, as a form, and the
+    header Offsets-Full-Color; both tell the milliseconds of their parts in Server-Timing. `GET /api/example?number=0`
+    is a drawn scene, a PNG file. What cannot be answered is told as `{"error": a line}`.
 
     Args:
       labeller: does the work, one request at a time.
-      network: what the page is told of it.
+      name, engine: of the network, as the page shows them.
       most_bytes: of a picture file.
       names: see `Guard`.
       seconds: for a picture file to arrive.
     """
+    facts = labeller.facts() | {"name": name, "engine": engine, "most_bytes": most_bytes}
     places = asyncio.Semaphore(MOST_AT_ONCE)
     worker = ThreadPoolExecutor(1)
 
@@ -72,7 +74,7 @@ def build_application(
             return await asyncio.get_running_loop().run_in_executor(worker, work, *arguments)
 
     async def tell_network(request: Request) -> Response:
-        return JSONResponse(network, headers=_NOT_KEPT)
+        return JSONResponse(facts, headers=_NOT_KEPT)
 
     async def label(request: Request) -> Response:
         answer = await worked(request, labeller.label)

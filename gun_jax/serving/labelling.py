@@ -4,6 +4,7 @@ import dataclasses
 import io
 import math
 import time
+from typing import Any
 
 import cv2
 import numpy as np
@@ -53,6 +54,15 @@ class Labeller:
     def __init__(self, segmenter: Segmenter, most_pixels: int):
         self._segmenter, self._most_pixels = segmenter, most_pixels
         self.frame_size = _shrunk(_CAMERA_SIZE, segmenter.most_pixels)
+
+    def facts(self) -> dict[str, Any]:
+        """What the page is told, for JSON."""
+        classes = zip(self._segmenter.classes.names, self._segmenter.classes.colors, strict=True)
+        return {
+            "classes": [{"name": name, "color": color} for name, color in classes],
+            "frame_pixels": self._segmenter.most_pixels,
+            "most_pixels": self._most_pixels,
+        }
 
     def label(self, content: bytes) -> Answer:
         """Labels of a picture file.
