@@ -32,7 +32,6 @@ export class Stream {
       next(presented);
     };
     next(presented);
-    this.refresh();
     await video.play();
   }
 
@@ -42,7 +41,8 @@ export class Stream {
       if (!this.fresh) await new Promise((resolve) => (this.wake = resolve));
       if (this.over) return;
       this.fresh = false;
-      await this.work(await createImageBitmap(this.video));
+      const frame = await createImageBitmap(this.video).catch(() => null); // none, while it looks for its place
+      if (frame) await this.work(frame);
     }
   }
 
