@@ -83,7 +83,7 @@ def message(page):
 def test_an_empty_page_says_what_to_do_and_lists_the_classes(page):
     assert page.is_visible("text=Drop a picture or a video here")
     assert [row.split("\n")[0] for row in page.locator("#classes li").all_inner_texts()] == list(CLASSES.names)
-    assert page.text_content("#network") == "tested: 4 classes, by jax"
+    assert page.text_content("#network") == "tested: 4 classes, engine jax"
     assert page.is_disabled("#save") and page.is_hidden("#canvas")
 
 

@@ -11,7 +11,7 @@ const VIDEO_ENDING = /\.(mp4|m4v|mov|webm|mkv|avi|ogv|mpe?g)$/i;
 const PATIENCE = 800; // milliseconds, after which is told why it takes longer
 
 const stage = new Stage(element("canvas"));
-const speed = new Speed(element("rate"), element("parts"));
+const speed = new Speed(element("speed"), element("rate"), element("parts"));
 const video = element("video");
 let network; // what the server tells of it
 let classes; // the list
@@ -70,7 +70,7 @@ async function label(mine, frame, file, parts = {}) {
     stage.canvas.setAttribute("aria-label", `${mine.name}: ${classes.describe(labels)}`);
     if (offsets) element("full-color").textContent = `${answer.fullColor.toPrecision(2)} pixels of the network's map`;
     speed.tell({ ...parts, ...answer.parts, draw: performance.now() - begin }, mine.stream !== null);
-    if (first) tell(mine.note);
+    if (first) tell(mine.note || `${mine.name}, ${frame.width} x ${frame.height}`);
     mine.answered.add(wanted);
     mine.file = file;
   } finally {
@@ -144,7 +144,7 @@ function openFile(file) {
 }
 
 function openWebcam() {
-  const mine = begin("the webcam", "The webcam; its pictures go to the server of this page alone, which keeps none.");
+  const mine = begin("the webcam", "Webcam: its pictures go to the server of this page alone, which keeps none.");
   attempt(mine, async () => {
     if (!navigator.mediaDevices) {
       throw new server.Refusal("Browsers give the webcam only to localhost, and to pages by https.");
@@ -165,7 +165,7 @@ function openWebcam() {
 }
 
 function openExample() {
-  const mine = begin("a drawn street", "A drawn street, of 1000; the network may not have learned from drawings.");
+  const mine = begin("a drawn street", "A drawn street; the network may not have learned from drawings.");
   attempt(mine, async () => openPicture(mine, await server.example(examples++)));
 }
 
@@ -279,7 +279,7 @@ try {
   network = await server.network();
   classes = new ClassList(element("classes"), network.classes, () => stage.set({ table: classes.table() }));
   stage.table = classes.table();
-  element("network").textContent = `${network.name}: ${network.classes.length} classes, by ${network.engine}`;
+  element("network").textContent = `${network.name}: ${network.classes.length} classes, engine ${network.engine}`;
   listen();
 } catch (error) {
   if (!(error instanceof server.Refusal)) throw error;

@@ -5,7 +5,7 @@ const PARTS = {
   sending: "sending and waiting",
   decode: "decoding",
   label: "labelling",
-  encode: "PNG of the labels",
+  encode: "packing as PNG",
   draw: "drawing",
 };
 const REMEMBERED = 20; // answers, for the rate
@@ -13,7 +13,8 @@ const LONGEST = 3000; // milliseconds that they may lie back
 const SMOOTHING = 0.2; // the weight of a new answer in the milliseconds
 
 export class Speed {
-  constructor(rate, parts) {
+  constructor(panel, rate, parts) {
+    this.panel = panel;
     this.rate = rate;
     this.list = parts;
     this.clear();
@@ -22,7 +23,7 @@ export class Speed {
   clear() {
     this.times = [];
     this.parts = {};
-    this.rate.textContent = "";
+    this.panel.hidden = true;
     this.list.replaceChildren();
   }
 
@@ -32,6 +33,7 @@ export class Speed {
       const before = stream ? (this.parts[name] ?? time) : time;
       this.parts[name] = before + SMOOTHING * (time - before);
     }
+    this.panel.hidden = false;
     const now = performance.now();
     this.times = [...this.times, now].slice(-REMEMBERED).filter((time) => time > now - LONGEST);
     const seconds = (now - this.times[0]) / 1000;
@@ -39,7 +41,7 @@ export class Speed {
     this.rate.textContent = known ? `${((this.times.length - 1) / seconds).toFixed(1)} frames a second` : "";
     const shown = Object.keys(PARTS).filter((name) => name in this.parts);
     const sum = shown.reduce((sum, name) => sum + this.parts[name], 0);
-    const rows = [...shown.map((name) => [PARTS[name], this.parts[name]]), ["together", sum]];
+    const rows = [...shown.map((name) => [PARTS[name], this.parts[name]]), ["in total", sum]];
     this.list.replaceChildren(...rows.map(([name, time]) => row(name, `${time.toFixed(1)} ms`)));
   }
 }
