@@ -3,6 +3,7 @@
 import asyncio
 import pathlib
 import secrets
+import traceback
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -138,4 +139,5 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 
 async def _defect(request: Request, error: Exception) -> Response:
+    traceback.print_exception(error)
     return JSONResponse({"error": "the server made a mistake; its console says which"}, 500)

@@ -58,7 +58,7 @@ def web_server(application: ASGIApp) -> uvicorn.Server:
             http="h11",
             ws="none",
             lifespan="off",
-            log_level="error",
+            log_level="critical",  # it would tell of each request that its end cuts off
             access_log=False,
             proxy_headers=False,
             server_header=False,

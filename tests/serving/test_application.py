@@ -286,7 +286,7 @@ def test_who_goes_away_while_sending_leaves_the_place_to_others():
         wait_until(lambda: ask(url, "POST", "/api/label", as_file(quarters())).status == 200)
 
 
-def test_a_mistake_of_the_server_is_told_as_one_and_it_goes_on():
+def test_a_mistake_of_the_server_is_told_as_one_on_its_console_in_full_and_it_goes_on(capfd):
     class Wrong(RedTells):
         def explain(self, image):
             raise RuntimeError("secret of the inside")
@@ -295,6 +295,7 @@ def test_a_mistake_of_the_server_is_told_as_one_and_it_goes_on():
         answer = ask(url, "POST", "/api/explain", as_file(quarters()))
         refused(answer, 500, "mistake")
         assert b"secret" not in answer.content
+        assert "RuntimeError: secret of the inside" in capfd.readouterr().err
         assert ask(url, "POST", "/api/label", as_file(quarters())).status == 200
 
 

@@ -29,11 +29,18 @@ def browser():
         yield browser
 
 
-@pytest.fixture
-def page(browser, url):
+@pytest.fixture(scope="module")
+def window(browser, url):
+    """One for all tests: a new one takes longer than most of them. At its end it tells of errors that any has seen."""
     with visit(browser, url) as page:
-        page.wait_for_selector("#classes li")
         yield page
+
+
+@pytest.fixture
+def page(window, url):
+    window.goto(url)
+    window.wait_for_selector("#classes li")
+    return window
 
 
 def wait_for(page, condition):

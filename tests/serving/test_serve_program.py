@@ -36,35 +36,47 @@ def start(*arguments, cwd):
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_program_serves_a_run_until_it_is_told_to_end(random_run, tmp_path, number):
-    program = start(f"--workdir={random_run.workdir}", "--port=0", cwd=tmp_path)
+@pytest.fixture
+def program(random_run, tmp_path):
+    """A server of a run, and its address."""
+    process = start(f"--workdir={random_run.workdir}", "--port=0", cwd=tmp_path)
     try:
-        said = [program.stdout.readline(), program.stdout.readline()]
-        assert "compiling for pictures of" in said[0]
-        url = re.search(r"http://127\.0\.0\.1:\d+", said[1])[0]
-        assert "<canvas" in ask(url, "GET", "/").content.decode()
-        if number == signal.SIGTERM:
-            scene = SyntheticScenes(1, (64, 128))[0]["image"]
-            labels = from_file(ask(url, "POST", "/api/label", as_file(scene)).content)
-            np.testing.assert_array_equal(labels, Segmenter(load_checkpoint(random_run.workdir))(scene[None])[0])
-            # Another program at this port, of which nothing is loaded.
-            second = start("--workdir=nowhere", f"--port={url.rpartition(':')[2]}", cwd=tmp_path)
-            said, line = second.communicate(timeout=60)
-            assert (second.returncode, said, len(line.splitlines())) == (2, "", 1)
-            assert "cannot listen at 127.0.0.1" in line and "--port" in line
-        else:  # while it compiles
-            threading.Thread(target=lambda: _ask_in_vain(url), daemon=True).start()
-            time.sleep(0.3)
-        begin = time.monotonic()
-        program.send_signal(number)
-        said, errors = program.communicate(timeout=60)
-        assert (program.returncode, said, errors) == (0, "ended\n", "")
-        assert time.monotonic() - begin < 5
-        assert not list(tmp_path.iterdir())
+        assert "compiling for pictures of" in process.stdout.readline()
+        yield process, re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
     finally:
-        program.kill()
-        program.wait()
+        process.kill()
+        process.wait()
+
+
+def end(process, number):
+    """Ends it by a signal: in time, with nothing said but that."""
+    begin = time.monotonic()
+    process.send_signal(number)
+    said, errors = process.communicate(timeout=60)
+    assert (process.returncode, said, errors) == (0, "ended\n", "")
+    assert time.monotonic() - begin < 10
+
+
+def test_the_program_serves_a_run_until_it_is_told_to_end_though_it_compiles(program, random_run, tmp_path):
+    process, url = program
+    assert "<canvas" in ask(url, "GET", "/").content.decode()
+    scene = SyntheticScenes(1, (64, 128))[0]["image"]
+    labels = from_file(ask(url, "POST", "/api/label", as_file(scene)).content)
+    np.testing.assert_array_equal(labels, Segmenter(load_checkpoint(random_run.workdir))(scene[None])[0])
+    # Another program at this port, of which nothing is loaded.
+    second = start("--workdir=nowhere", f"--port={url.rpartition(':')[2]}", cwd=tmp_path)
+    said, line = second.communicate(timeout=60)
+    assert (second.returncode, said, len(line.splitlines())) == (2, "", 1)
+    assert "cannot listen at 127.0.0.1" in line and "--port" in line
+    threading.Thread(target=_ask_in_vain, args=(url,), daemon=True).start()
+    time.sleep(0.3)
+    end(process, signal.SIGTERM)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_program(program):
+    end(program[0], signal.SIGINT)
 
 
 def _ask_in_vain(url):
