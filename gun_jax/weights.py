@@ -33,13 +33,13 @@ def write_weights(path: pathlib.Path, variables: Mapping[str, Any], network: dic
       InputError: a number is too large for 16 bits, or the file cannot be written.
     """
     flat = flax.traverse_util.flatten_dict(jax.device_get(variables), sep=_SEPARATOR)
-    small = {name: array.astype(np.float16) for name, array in flat.items()}
+    small: dict[str, Any] = {name: array.astype(np.float16) for name, array in flat.items()}
     for name, array in small.items():
         if not np.isfinite(array).all():
             raise InputError(f"cannot write {path}: {name} holds numbers beyond 65504, the most that 16 bits have")
     content = io.BytesIO()
     about = {_STEP: np.int64(step), _NETWORK: np.asarray(json.dumps(network))}
-    np.savez(content, allow_pickle=False, **small, **about)
+    np.savez(content, allow_pickle=False, **(small | about))
     write_whole(path, content.getvalue())
 
 

@@ -5,8 +5,10 @@ import pathlib
 from collections.abc import Sequence
 
 import rich.console
+import rich.text
 
 from gun_jax import pretrained
+from gun_jax.data.classes import ClassMap
 from gun_jax.errors import InputError
 from gun_jax.inference import load_checkpoint
 from gun_jax.prediction.inputs import find_inputs
@@ -61,6 +63,7 @@ def run_prediction(
                 "yours: --workdir=DIR",
                 soft_wrap=True,
             )
+        _show_legend(trained.classes, console)
         painter = Painter(trained.classes, opacity)
         results = Results(output, kinds, trained.classes, painter)
         segmenter = Segmenter(trained, engine, size)
@@ -75,3 +78,11 @@ def run_prediction(
     if refused:
         raise InputError(f"{refused} of {len(inputs) + len(missing)} inputs could not be used as a whole; see above")
     return counts
+
+
+def _show_legend(classes: ClassMap, console: rich.console.Console) -> None:
+    if console.is_terminal:
+        legend = rich.text.Text()
+        for name, (red, green, blue) in zip(classes.names, classes.colors, strict=True):
+            legend.append("\u2588\u2588 ", f"rgb({red},{green},{blue})").append(f"{name}  ")
+        console.print(legend)
