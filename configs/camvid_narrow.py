@@ -14,7 +14,7 @@ from gun_jax.configuration import ConfigDict, default_config
 
 def get_config() -> ConfigDict:
     config = default_config()
-    config.epochs = 120.0
+    config.epochs = 100.0
     config.eval_every_epochs = 10.0
 
     config.data.source = "camvid"

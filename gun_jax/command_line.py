@@ -64,6 +64,7 @@ def run(main: Callable[[], None], arguments_are: str = "") -> None:
             # Orbax logs its life in hundreds of lines, and an error of which it then tells us once in each thread.
             logging.set_verbosity(logging.FATAL)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged picture is told in one line, ours
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # and a damaged video
         warnings.showwarning = _show_warning
         warnings.filterwarnings("error", category=Image.DecompressionBombWarning)  # which gun_jax.data.pictures tells
         cv2.setNumThreads(1)  # several pictures at a time are read by threads, or processes, of our own

@@ -20,7 +20,7 @@ import jax.export
 import jax.numpy as jnp
 
 from gun_jax.errors import InputError
-from gun_jax.models import winograd
+from gun_jax.models import blocks, winograd
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
 # Narrower inputs make XLA's gradient of a strided input slow, and the products of a kernel gradient too thin; so do
@@ -28,6 +28,8 @@ _NHWC = ("NHWC", "HWIO", "NHWC")
 _LEAST_CHANNELS_BY_TAPS, _LEAST_OUTPUTS_BY_TAPS = 32, 128
 # Narrower maps cost more to transform than the products that they save: those of XLA, and those of oneDNN.
 _LEAST_CHANNELS_WINOGRAD, _LEAST_CHANNELS_WINOGRAD_ONEDNN = 64, 128
+# By the size of the kernel: the most outputs of which XLA is slower than with blocks of them, and the blocks.
+_BLOCKS = {3: (8, 2), 7: (16, 4)}
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
@@ -50,6 +52,8 @@ def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilati
         fast = functools.partial(onednn.convolve, stride=stride, padding=padding, dilation=dilation)
     elif _is_pointwise(kernel, stride, padding):
         fast = pointwise
+    elif _suits_blocks(x, kernel, dilation):
+        fast = functools.partial(_by_blocks, stride=stride, padding=padding)
     else:
         return plain(x, kernel)
     return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)
@@ -70,6 +74,17 @@ def pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def _is_pointwise(kernel: jax.Array, stride: int, padding: int) -> bool:
     return (kernel.shape[0], stride, padding) == (1, 1, 0)
+
+
+def _suits_blocks(x: jax.Array, kernel: jax.Array, dilation: int) -> bool:
+    """Whether `blocks` does this convolution, and is faster."""
+    most, _ = _BLOCKS.get(kernel.shape[0], (0, 0))
+    known = not any(jax.export.is_symbolic_dim(side) for side in x.shape)
+    return known and dilation == 1 and kernel.shape[-1] <= most
+
+
+def _by_blocks(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    return blocks.convolve(x, kernel, stride, padding, _BLOCKS[kernel.shape[0]][1])
 
 
 def _suits_winograd(
@@ -141,10 +156,15 @@ def _backward(stride, padding, dilation, saved, gradient):
             of_kernel = kernel_gradient_by_taps(x, gradient, size, **geometry)
         return of_x, of_kernel
 
+    def by_blocks(x, kernel, gradient):
+        return jax.vjp(functools.partial(_by_blocks, stride=stride, padding=padding), x, kernel)[1](gradient)
+
     if _suits_winograd(x, kernel, stride, padding, dilation, onednn):
         fast = by_winograd
+    elif onednn:
+        fast = by_onednn
     else:
-        fast = by_onednn if onednn else by_taps
+        fast = by_blocks if _suits_blocks(x, kernel, dilation) else by_taps
     return jax.lax.platform_dependent(x, kernel, gradient, cpu=fast, default=plain)
 
 
