@@ -1,8 +1,8 @@
 """Convolution to few channels, a block of outputs at a time.
 
 XLA's CPU form is a matrix product with one row a place and one column a channel, and few columns leave most of a
-processor's vectors empty. A block of b x b neighbouring outputs reads one window of the map. Taken as b x b times as many
-channels of a convolution with that window as its kernel and the block as its stride, in which each output has the
+processor's vectors empty. A block of b x b neighbouring outputs reads one window of the map. Taken as b x b times as
+many channels of a convolution with that window as its kernel and the block as its stride, in which each output has the
 kernel at its place among zeros, it is the same sum: (b - 1) stride + k taps an axis in place of k, at full vectors.
 """
 

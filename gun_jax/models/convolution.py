@@ -53,7 +53,7 @@ def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilati
     elif _is_pointwise(kernel, stride, padding):
         fast = pointwise
     elif _suits_blocks(x, kernel, dilation):
-        fast = functools.partial(_by_blocks, stride=stride, padding=padding)
+        fast = functools.partial(convolve_by_blocks, stride=stride, padding=padding)
     else:
         return plain(x, kernel)
     return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)
@@ -83,7 +83,8 @@ def _suits_blocks(x: jax.Array, kernel: jax.Array, dilation: int) -> bool:
     return known and dilation == 1 and kernel.shape[-1] <= most
 
 
-def _by_blocks(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+def convolve_by_blocks(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """`convolve` to few channels, by `blocks` of a size that suits the kernel."""
     return blocks.convolve(x, kernel, stride, padding, _BLOCKS[kernel.shape[0]][1])
 
 
@@ -157,7 +158,7 @@ def _backward(stride, padding, dilation, saved, gradient):
         return of_x, of_kernel
 
     def by_blocks(x, kernel, gradient):
-        return jax.vjp(functools.partial(_by_blocks, stride=stride, padding=padding), x, kernel)[1](gradient)
+        return jax.vjp(functools.partial(convolve_by_blocks, stride=stride, padding=padding), x, kernel)[1](gradient)
 
     if _suits_winograd(x, kernel, stride, padding, dilation, onednn):
         fast = by_winograd

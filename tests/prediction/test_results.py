@@ -116,7 +116,7 @@ def test_a_video_that_lost_frames_is_told_and_not_kept(tmp_path, monkeypatch):
         def __init__(self, path, *_):
             pathlib.Path(path).write_bytes(b"what there was room for")
 
-        isOpened = write = release = lambda self, *_: True
+        isOpened = write = release = lambda self, *_: True  # noqa: N815
 
     monkeypatch.setattr(cv2, "VideoWriter", FullDisk)
     with pytest.raises(InputError, match="0 of 1 frames are there; make room"):
