@@ -48,8 +48,8 @@ TAPS = (
     (90, 120, 32, 32, 1, 1),
     (23, 30, 128, 512, 1, 1),
 )
-# Convolutions to few channels: batch, height, width, channels in, out, kernel, stride. Labels of 360x480 by a quarter of
-# the width and by all of it, of 512x1024; a step of the demo.
+# Convolutions to few channels: batch, height, width, channels in, out, kernel, stride. Labels of 360x480 by a quarter
+# of the width and by all of it, of 512x1024; a step of the demo.
 BLOCKS = (
     (1, 360, 480, 3, 4, 7, 1),
     (1, 360, 480, 4, 4, 3, 1),
