@@ -207,7 +207,7 @@ def setting(config: ConfigDict, name: str) -> Any:
     return functools.reduce(operator.getitem, name.split("."), config)
 
 
-def _settings(value):
+def _settings(value: Any) -> Any:
     """JSON knows no tuples: lists become tuples again."""
     if isinstance(value, dict):
         return {key: _settings(entry) for key, entry in value.items()}

@@ -36,7 +36,7 @@ class GuidedUpsampling(nn.Module):
     width: float = 1.0
     dtype: Any = jnp.float32
 
-    def setup(self):
+    def setup(self) -> None:
         check_choice("GuidedUpsampling", "guidance", self.guidance, GUIDANCES)
         check_choice("GuidedUpsampling", "method", self.method, METHODS)
         self.guide = GUIDANCES[self.guidance](width=self.width, dtype=self.dtype)
@@ -118,7 +118,7 @@ class GUN(nn.Module):
     variant: str = "d22"
     branch_norm: str = "shared"
 
-    def setup(self):
+    def setup(self) -> None:
         check_choice("GUN", "encoder", self.encoder, ENCODERS)
         check_choice("GUN", "fusion", self.fusion, FUSIONS)  # which an encoder of one branch has no use for
         check_choice("GUN", "method", self.method, METHODS)  # nor plain bilinear upsampling for this
