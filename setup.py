@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the files under configs/ are installed as gun_jax/configs, without a link or a copy."""
+"""What pyproject.toml cannot say: configs/ is installed as gun_jax/configs, without a link or a copy."""
 
 from setuptools import find_packages, setup
 

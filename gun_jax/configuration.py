@@ -11,7 +11,7 @@ import operator
 import pathlib
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict as ConfigDict  # config files take it from here
 
 import gun_jax
 from gun_jax.data.classes import ClassMap

@@ -168,8 +168,9 @@ def _mixture(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) 
 
 def _mixture_and_slopes(padding: Padding, primals: Sequence, tangents: Sequence) -> tuple[jax.Array, jax.Array]:
     moving = [not isinstance(tangent, jax.custom_derivatives.SymbolicZero) for tangent in tangents]
-    options = {"moving": moving, "padding": padding}
-    slopes = plain = functools.partial(_plain_slopes, **options)
+    options: dict[str, Any] = {"moving": moving, "padding": padding}
+    plain: Callable[..., jax.Array] = functools.partial(_plain_slopes, **options)
+    slopes = plain
     if primals[0].shape[-1] <= _MOST_CLASSES:
         by_class = functools.partial(_slopes_by_class, **options)
         slopes = functools.partial(jax.lax.platform_dependent, cpu=by_class, default=plain)

@@ -59,7 +59,7 @@ def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., Conf
     compiled: dict[tuple, set[int]] = {}  # images a batch, by size of image and label
 
     @functools.partial(jax.jit, static_argnums=2, in_shardings=(whole, shared))
-    def predict(variables: dict[str, Any], images: jax.Array, size: tuple[int, int]) -> jax.Array:
+    def predict(variables: dict[str, Any], images: jax.Array, size: tuple[int, int]) -> Any:
         return model.apply(variables, normalise(images), output_size=size, method="predict")
 
     def score(variables: dict[str, Any], source: Source, each: Each | None = None) -> ConfusionMatrix:

@@ -114,8 +114,8 @@ def _backward(
     stride: int, padding: int, dilation: int, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
-    geometry = {"stride": stride, "padding": padding, "dilation": dilation}
-    onednn = _onednn(x, kernel)
+    geometry: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
+    onednn: Any = _onednn(x, kernel)
 
     def plain(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.vjp(functools.partial(plain_convolve, **geometry), x, kernel)[1](gradient)

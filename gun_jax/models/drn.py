@@ -19,7 +19,7 @@ from gun_jax.models.convolution import conv
 # He initialisation, fan-out, as the published DRN and residual networks were trained with.
 he_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
-_Arrays = tuple[jax.Array, ...]
+_Saved = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 LEVELS = 9
 CHANNELS = (16, 16, 32, 64, 128, 256, 512, 512, 512)
@@ -69,7 +69,9 @@ def batch_normalise(
     return _batch_normalise(x, scale, bias, epsilon)[0]
 
 
-def _batch_normalise(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float) -> tuple[_Arrays, _Arrays]:
+def _batch_normalise(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[tuple[jax.Array, jax.Array, jax.Array], _Saved]:
     axes = tuple(range(x.ndim - 1))
     x32 = x.astype(jnp.float32)
     mean = x32.mean(axes)
@@ -80,7 +82,9 @@ def _batch_normalise(x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: f
     return (y, mean, var), (x, scale, mean, var)
 
 
-def _batch_normalise_gradient(epsilon: float, saved: _Arrays, gradients: _Arrays) -> _Arrays:
+def _batch_normalise_gradient(
+    epsilon: float, saved: _Saved, gradients: tuple[jax.Array, ...]
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Two sums over the pixels and one pass, where autodiff makes three sums, two passes and an array between them."""
     x, scale, mean, var = saved
     axes = tuple(range(x.ndim - 1))

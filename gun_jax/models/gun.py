@@ -155,7 +155,7 @@ class GUN(nn.Module):
 
         Raises:
           InputError: a `ValueError`, for attributes, images or an output size that are not as above, or a branch that
-        would have to enlarge the images.
+            would have to enlarge the images.
         """
         low, offsets, output_size = self.low_and_offsets(images, train, output_size)
         if offsets is None:
