@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test,export
 DEMO := runs/demo
 
-.PHONY: demo test test-all test-faults pretrained lint install onednn clean
+.PHONY: demo test test-all test-faults pretrained lint docs wheel install onednn clean
 
 demo: install
 	$(BIN)/python train.py --config=configs/synthetic.py --workdir=$(DEMO)
@@ -44,6 +44,14 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The API reference, from the docstrings: build/docs/index.html. A warning is an error.
+docs:
+	$(MAKE) install EXTRAS=docs
+	$(BIN)/python docs/reference.py
+
+wheel: install
+	rm -rf build/lib && $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 install: $(VENV)/installed-$(EXTRAS)
 

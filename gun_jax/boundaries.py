@@ -4,6 +4,7 @@ import functools
 import json
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -96,7 +97,7 @@ def _labels_of(trained: Trained, method: str) -> Callable:
     """What `GUN.predict` or `GUN.explain` gives for one image uint8 (H, W, 3) and a size: arrays without batch axis."""
 
     @functools.partial(jax.jit, static_argnums=2)
-    def run(variables, image: jax.Array, size: tuple[int, int]):
+    def run(variables: dict[str, Any], image: jax.Array, size: tuple[int, int]) -> Any:
         seen = trained.model.apply(variables, normalise(image[None]), output_size=size, method=method)
         return jax.tree.map(lambda array: array[0], seen)
 

@@ -23,7 +23,7 @@ from gun_jax.errors import InputError, InputWarning
 BAD_INPUT = 2  # exit status
 _SHOW_WARNING = warnings.showwarning
 _OTHER_ARGUMENTS: list[str] = []
-_CONFIGS = pathlib.Path(__file__).parent / "configs"
+_PACKAGE = pathlib.Path(__file__).parent
 
 _CACHE = flags.DEFINE_string(
     "compilation_cache",
@@ -131,7 +131,8 @@ def _parse(arguments: list[str]) -> list[str]:
 
 def _find_config(file: str) -> str:
     """The path of a config file: as it is given, or else of the ones that come with the package."""
-    packaged = sorted(_CONFIGS.glob("*.py"))
+    installed, beside = _PACKAGE / "configs", _PACKAGE.parent / "configs"  # beside: in the repository
+    packaged = sorted((installed if installed.is_dir() else beside).glob("*.py"))
     if not file or pathlib.Path(file).is_file():
         return file
     for path in packaged:

@@ -11,7 +11,7 @@ import operator
 import pathlib
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict as ConfigDict  # config files take it from here
 
 import gun_jax
 from gun_jax.data.classes import ClassMap
@@ -218,7 +218,7 @@ def setting(config: ConfigDict, name: str) -> Any:
     return functools.reduce(operator.getitem, name.split("."), config)
 
 
-def _settings(value):
+def _settings(value: Any) -> Any:
     """JSON knows no tuples: lists become tuples again."""
     if isinstance(value, dict):
         return {key: _settings(entry) for key, entry in value.items()}

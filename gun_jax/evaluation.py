@@ -234,7 +234,7 @@ def _draw_panels(
     from gun_jax.visualisation import panel, write_png
 
     @functools.partial(jax.jit, static_argnums=2)
-    def explain(variables, image: jax.Array, size: tuple[int, int]):
+    def explain(variables: dict[str, Any], image: jax.Array, size: tuple[int, int]) -> Any:
         return trained.model.apply(variables, normalise(image[None]), output_size=size, method="explain")
 
     shutil.rmtree(folder, ignore_errors=True)  # pictures of another step, or of other images

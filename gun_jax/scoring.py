@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import grain
 import jax
@@ -58,10 +59,10 @@ def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., Conf
     compiled: dict[tuple, set[int]] = {}  # images a batch, by size of image and label
 
     @functools.partial(jax.jit, static_argnums=2, in_shardings=(whole, shared))
-    def predict(variables, images: jax.Array, size: tuple[int, int]):
+    def predict(variables: dict[str, Any], images: jax.Array, size: tuple[int, int]) -> Any:
         return model.apply(variables, normalise(images), output_size=size, method="predict")
 
-    def score(variables, source: Source, each: Each | None = None) -> ConfusionMatrix:
+    def score(variables: dict[str, Any], source: Source, each: Each | None = None) -> ConfusionMatrix:
         variables = jax.device_put(jax.device_get(variables), whole)
 
         def label(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -7,6 +7,7 @@ scoring looks at. A class map says how the values of the label files become trai
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,7 +32,7 @@ class ClassMap:
     colors: tuple[tuple[int, int, int], ...]
     values: dict[int, int] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.names) != len(self.colors):
             raise InputError(f"{len(self.names)} names but {len(self.colors)} colours; give one a class")
         if not 1 <= len(self.names) < IGNORE:
@@ -169,7 +170,7 @@ def _known(entry: dict, keys: tuple[str, ...]) -> None:
         raise ValueError(f"{strange[0]!r} is none of {', '.join(keys)}")
 
 
-def _byte(value) -> int:
+def _byte(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
         raise ValueError(f"{value!r} is not a whole number from 0 to 255")
     return value

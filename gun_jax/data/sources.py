@@ -10,6 +10,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Protocol
 
+from ml_collections import ConfigDict
+
 from gun_jax.data import tfds
 from gun_jax.data.classes import CAMVID, CITYSCAPES, ClassMap, load_class_map
 from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource
@@ -66,7 +68,7 @@ LAYOUTS = {
 }
 
 
-def load_source(data, split: str, labelled: bool = True, instances: bool = False) -> Source:
+def load_source(data: ConfigDict, split: str, labelled: bool = True, instances: bool = False) -> Source:
     """Builds the source that a configuration names.
 
     Args:
@@ -105,7 +107,7 @@ def load_source(data, split: str, labelled: bool = True, instances: bool = False
     return source
 
 
-def find_data_dir(data, split: str = "train") -> pathlib.Path | None:
+def find_data_dir(data: ConfigDict, split: str = "train") -> pathlib.Path | None:
     """The absolute folder in which a configuration's data lies, or None for data that needs no files.
 
     It is `data.dir`, or else what the environment variable GUN_DATA_DIR names, or else `data` in the current folder; or
@@ -133,7 +135,7 @@ def _of_split(path: str, split: str) -> str:
     return path.replace("{split}", split)
 
 
-def _layout(data) -> Layout:
+def _layout(data: ConfigDict) -> Layout:
     if data.source not in LAYOUTS:
         expected = one_of(data.source, [*LAYOUTS, "synthetic"])
         raise InputError(f"config.data.source is {data.source!r}; expected {expected}")

@@ -120,32 +120,36 @@ def _installed_onednn() -> types.ModuleType | None:
         ) from error
 
 
-def _forward(x, kernel, stride, padding, dilation):
+def _forward(
+    x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     return _convolve(x, kernel, stride, padding, dilation), (x, kernel)
 
 
-def _backward(stride, padding, dilation, saved, gradient):
+def _backward(
+    stride: int, padding: int, dilation: int, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
-    geometry = {"stride": stride, "padding": padding, "dilation": dilation}
-    onednn = _onednn(x, kernel)
+    geometry: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
+    onednn: Any = _onednn(x, kernel)
 
-    def plain(x, kernel, gradient):
+    def plain(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.vjp(functools.partial(plain_convolve, **geometry), x, kernel)[1](gradient)
 
-    def by_winograd(x, kernel, gradient):
+    def by_winograd(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         options = {"dilation": dilation, "multiply": onednn.multiply if onednn else winograd.multiply}
         return (
             winograd.input_gradient(kernel, gradient, **options),
             winograd.kernel_gradient(x, gradient, **options),
         )
 
-    def by_onednn(x, kernel, gradient):
+    def by_onednn(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         return (
             onednn.input_gradient(kernel, gradient, x.shape, **geometry),
             onednn.kernel_gradient(x, gradient, kernel.shape, **geometry),
         )
 
-    def by_taps(x, kernel, gradient):
+    def by_taps(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         of_x, of_kernel = plain(x, kernel, gradient)  # what is not used is not computed
         size = kernel.shape[0]
         wide = x.shape[-1] >= _LEAST_CHANNELS_BY_TAPS

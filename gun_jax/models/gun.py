@@ -36,7 +36,7 @@ class GuidedUpsampling(nn.Module):
     width: float = 1.0
     dtype: Any = jnp.float32
 
-    def setup(self):
+    def setup(self) -> None:
         check_choice("GuidedUpsampling", "guidance", self.guidance, GUIDANCES)
         check_choice("GuidedUpsampling", "method", self.method, METHODS)
         self.guide = GUIDANCES[self.guidance](width=self.width, dtype=self.dtype)
@@ -118,7 +118,7 @@ class GUN(nn.Module):
     variant: str = "d22"
     branch_norm: str = "shared"
 
-    def setup(self):
+    def setup(self) -> None:
         check_choice("GUN", "encoder", self.encoder, ENCODERS)
         check_choice("GUN", "fusion", self.fusion, FUSIONS)  # which an encoder of one branch has no use for
         check_choice("GUN", "method", self.method, METHODS)  # nor plain bilinear upsampling for this
@@ -155,7 +155,7 @@ class GUN(nn.Module):
 
         Raises:
           InputError: a `ValueError`, for attributes, images or an output size that are not as above, or a branch that
-        would have to enlarge the images.
+            would have to enlarge the images.
         """
         low, offsets, output_size = self.low_and_offsets(images, train, output_size)
         if offsets is None:
