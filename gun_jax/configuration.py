@@ -49,7 +49,10 @@ def default_config() -> ConfigDict:
     data.eval_split = "val"
     data.images = "{split}/images"  # of `folder`: where in dir the pictures of a split lie,
     data.labels = "{split}/labels"  # their labels,
-    data.classes = "classes.json"  # and the class map (see gun_jax.data.classes.load_class_map)
+    data.classes = "classes.json"  # and the class map (see gun_jax.data.classes.load_class_map);
+    data.image_ending = ""  # how the names of pictures end, as "_image.png"; "": as pictures do
+    data.label_ending = ".png"  # and those of labels: a picture and its label have the same name less these;
+    data.split_list = ""  # file in dir of the names (less endings) of a split, as "{split}.txt"; "": all that are there
     data.random_scale = (0.5, 2.0)  # log-uniform; (): none
     data.crop = ()  # (height, width); (): the size of the picture, whatever random_scale makes of it
     data.flip = True
@@ -127,6 +130,8 @@ def validate(config: ConfigDict) -> None:
             f"config.data.random_scale is {scale!r}; expected (smallest, largest) within 1/16 and 16, as (0.5, 2.0), "
             "or ()"
         )
+    if not config.data.label_ending:
+        raise InputError("config.data.label_ending is ''; expected how the names of labels end, as '.png'")
     for name, choices in _CHOICES.items():
         if (value := setting(config, name)) not in choices:
             raise InputError(f"config.{name} is {value!r}; expected {one_of(value, choices)}")

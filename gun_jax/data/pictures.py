@@ -45,22 +45,37 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     Raises:
       InputError: no such file, not a whole picture, one of another kind of number, or of more than `MOST_PIXELS`.
     """
-    content = _content("image", path)
+    return _read_colors("image", path)
+
+
+def read_label_colors(path: str | os.PathLike) -> np.ndarray:
+    """Reads a label picture that shows classes by their colours, as `read_image` does: uint8 (H, W, 3) RGB.
+
+    Of a palette picture the palette's colours.
+
+    Raises:
+      InputError: as `read_image`.
+    """
+    return _read_colors("label", path)
+
+
+def _read_colors(kind: str, path: str | os.PathLike) -> np.ndarray:
+    content = _content(kind, path)
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:  # a header that promises more pixels than OpenCV takes
-        raise InputError(f"image {path} is damaged or too large: OpenCV cannot decode it") from error
+        raise InputError(f"{kind} {path} is damaged or too large: OpenCV cannot decode it") from error
     if picture is None:
-        raise InputError(f"image {path} is not a picture that OpenCV reads; expected PNG, JPEG, TIFF, BMP or WebP")
+        raise InputError(f"{kind} {path} is not a picture that OpenCV reads; expected PNG, JPEG, TIFF, BMP or WebP")
     if picture.dtype == np.uint16:
         picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 is 255
     if picture.dtype != np.uint8:
-        raise InputError(f"image {path} holds {picture.dtype} numbers; save it with 8 or 16 bits a channel")
+        raise InputError(f"{kind} {path} holds {picture.dtype} numbers; save it with 8 or 16 bits a channel")
     if picture.ndim == 2:
         return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
     code = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}.get(picture.shape[2])
     if code is None:
-        raise InputError(f"image {path} has {picture.shape[2]} channels; save it as grey, RGB or RGBA")
+        raise InputError(f"{kind} {path} has {picture.shape[2]} channels; save it as grey, RGB or RGBA")
     return cv2.cvtColor(picture, code)
 
 
@@ -74,7 +89,10 @@ def read_label(path: str | os.PathLike) -> np.ndarray:
     plain = _plain_grey(content)
     if plain is not None:
         return plain
-    with _opened(path, content, _LABEL_MODES, "one byte a pixel, the class's number (grey or palette PNG)") as picture:
+    expected = (
+        "one byte a pixel, the class's number (grey or palette PNG), or a class map that says \"labels\": \"colors\""
+    )
+    with _opened(path, content, _LABEL_MODES, expected) as picture:
         # Pillow spreads the numbers of grey pictures of 2 and 4 bits over 0 to 255.
         stored = getattr(picture, "tile", None)
         spread = _SPREAD.get(str(stored[0][3]), 1) if stored else 1
