@@ -167,7 +167,7 @@ def load_class_map(path: str | pathlib.Path) -> ClassMap:
         values: dict[int, int] = {}
         _known(content, ("classes", "ignore", "labels"))
         if content.get("labels", "numbers") not in ("numbers", "colors"):
-            raise ValueError(f"labels are {content['labels']!r}, not \"numbers\" or \"colors\"")
+            raise ValueError(f'labels are {content["labels"]!r}, not "numbers" or "colors"')
         by_color = content.get("labels") == "colors"
         read, shown = (_packed, unpack_color) if by_color else (_byte, int)
         for train_id, entry in enumerate(content["classes"]):

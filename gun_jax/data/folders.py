@@ -134,7 +134,7 @@ def _files(folder: pathlib.Path, ending: str | tuple[str, ...], others: str = ""
         raise InputError(f"folder {folder} does not exist")
     endings = (ending,) if isinstance(ending, str) else ending
     found: dict[str, str] = {}
-    for name in sorted(_names(folder)):
+    for name in sorted(names_below(folder)):
         match = next((end for end in endings if name.lower().endswith(end.lower())), None)
         if match is None or name.rpartition("/")[2].startswith(".") or not (folder / name).is_file():
             continue
@@ -149,7 +149,7 @@ def _files(folder: pathlib.Path, ending: str | tuple[str, ...], others: str = ""
     return found
 
 
-def _names(folder: pathlib.Path) -> Iterator[str]:
+def names_below(folder: pathlib.Path) -> Iterator[str]:
     """Paths of all files below a folder, also in folders that are links, each folder once."""
     seen = set()
     for inner, folders, files in os.walk(folder, followlinks=True):

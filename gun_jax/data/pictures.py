@@ -90,7 +90,7 @@ def read_label(path: str | os.PathLike) -> np.ndarray:
     if plain is not None:
         return plain
     expected = (
-        "one byte a pixel, the class's number (grey or palette PNG), or a class map that says \"labels\": \"colors\""
+        'one byte a pixel, the class\'s number (grey or palette PNG), or a class map that says "labels": "colors"'
     )
     with _opened(path, content, _LABEL_MODES, expected) as picture:
         # Pillow spreads the numbers of grey pictures of 2 and 4 bits over 0 to 255.
