@@ -164,9 +164,10 @@ def describe_network(model: ConfigDict, num_classes: int) -> dict[str, Any]:
     return {"version": gun_jax.__version__, "num_classes": num_classes, **model.to_dict()}
 
 
-def save_config(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap) -> None:
-    """Writes the resolved configuration and the classes that it trains into the workdir."""
-    saved = {"config": config.to_dict(), "classes": {"names": classes.names, "colors": classes.colors}}
+def save_config(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap, parameters: int | None = None) -> None:
+    """Writes the resolved configuration, the classes that it trains, and how many parameters, into the workdir."""
+    saved: dict[str, Any] = {"config": config.to_dict()}
+    saved |= {"classes": {"names": classes.names, "colors": classes.colors}, "parameters": parameters}
     write_whole(workdir / SAVED_NAME, json.dumps(saved, indent=2) + "\n")
 
 
@@ -187,6 +188,12 @@ def saved_config(workdir: pathlib.Path) -> tuple[ConfigDict, ClassMap]:
         raise InputError(f"{workdir} holds no run: {path} is missing; train one with train.py --workdir") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not the configuration of a run of this version: {error}") from error
+
+
+def saved_parameters(workdir: pathlib.Path) -> int | None:
+    """How many parameters the network of a run has, if it was written down; of a run that `saved_config` can read."""
+    count = json.loads((workdir / SAVED_NAME).read_text()).get("parameters")
+    return count if _is_whole(count) else None
 
 
 def nearest_setting(key: str) -> str | None:

@@ -91,7 +91,7 @@ def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> Tr
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints, listening() as interruption:
         state, position = _resumed(state, checkpoints, source, config, workdir)
         if is_first():
-            configuration.save_config(workdir, config, source.classes)
+            configuration.save_config(workdir, config, source.classes, parameters(state.params))
         start, signal = int(state.step), 0
         outcomes = Outcomes(workdir, config.max_bad_steps, start, position.get("outcomes"))
         with _reporter(workdir, total_steps, start, config.batch_size) as reporter:
