@@ -14,7 +14,7 @@ colors = st.tuples(*[st.integers(0, 255)] * 3)
 
 
 def color_map():
-    values = {int("%02x%02x%02x" % color, 16): train_id for color, train_id in THREE.items()}
+    values = {int("{:02x}{:02x}{:02x}".format(*color), 16): train_id for color, train_id in THREE.items()}
     return ClassMap(("road", "car", "snow"), ((128, 64, 128), (0, 0, 142), (255, 255, 255)), values, by_color=True)
 
 
@@ -26,7 +26,7 @@ def drawn(seed=0, size=(13, 17)):
 @settings(derandomize=True, deadline=None)
 @given(colors)
 def test_a_colour_s_number_is_that_of_the_web(color):
-    assert f"{pack_color(color):06x}" == "%02x%02x%02x" % color
+    assert f"{pack_color(color):06x}" == "{:02x}{:02x}{:02x}".format(*color)
     assert unpack_color(pack_color(color)) == color
 
 

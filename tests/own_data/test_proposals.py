@@ -1,4 +1,4 @@
-"""What is proposed: class maps that can be read back, settings by rules, and a file that is data whatever it is called."""
+"""What is proposed: class maps that can be read back, settings by rules, a file that is data whatever it is called."""
 
 import ast
 import collections
@@ -152,8 +152,10 @@ def test_only_what_differs_from_the_defaults_is_in_the_file(tmp_path):
     assert config.to_dict() == defaults.to_dict()
 
 
-HOSTILE = ['a"b', "it's", '"""', "\\", "\\'''", 'x"""\nimport os; os.abort()\n"""', "new\nline", "straße", "{x}", "\x1b[0m",
-           "tab\there", "\udcff", "%s", "end\\", 'end"', "\u2028", "\r", "# no comment", "nul\0"]  # fmt: skip
+HOSTILE = [
+    'a"b', "it's", '"""', "\\", "\\'''", 'x"""\nimport os; os.abort()\n"""', "new\nline", "straße", "{x}", "\x1b[0m",
+    "tab\there", "\udcff", "%s", "end\\", 'end"', "\u2028", "\r", "# no comment", "nul\0",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
