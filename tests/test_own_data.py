@@ -18,7 +18,9 @@ from gun_jax.data.synthetic import SyntheticScenes
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "own_data.md").read_text()
-LINES = [line for block in re.findall(r"^```\n(.*?)^```$", DOCUMENT, re.M | re.S) for line in block.splitlines()]
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", DOCUMENT, re.M | re.S)
+LINES = [line for language, block in BLOCKS if not language for line in block.splitlines()]
+MAPS = [block for language, block in BLOCKS if language == "json"]
 COUNT, SIZE = 10, (64, 96)
 PROGRAMS = ("train", "evaluate", "predict", "export", "runs")
 
@@ -127,8 +129,6 @@ def test_the_panels_are_as_many_as_the_document_says_or_as_there_are_pictures(fo
 
 
 # The class maps that it shows
-
-MAPS = re.findall(r"^```json\n(.*?)^```$", DOCUMENT, re.M | re.S)
 
 
 def test_the_class_map_of_numbers_is_read_as_the_document_says(tmp_path):

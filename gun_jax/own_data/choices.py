@@ -55,7 +55,7 @@ def choose(layout: Layout, train: Census, data_dir: str, classes: str, machine: 
     slim = 0.25 if machine.platform == "cpu" else 1.0
     batch = _batch(train.pictures, machine.devices)
     epochs, how_long = _epochs(train.pictures, crop, large, slim, machine)
-    rounds = max(1.0, round(epochs / 20))
+    rounds = float(max(1, round(epochs / 20)))
     return [
         Choice("epochs", float(epochs), how_long),
         Choice("batch_size", batch, _why_batch(batch, train.pictures, machine)),
@@ -71,7 +71,7 @@ def choose(layout: Layout, train: Census, data_dir: str, classes: str, machine: 
         Choice("data.image_ending", layout.image_ending),
         Choice("data.label_ending", layout.label_ending),
         Choice("data.split_list", layout.split_list),
-        Choice("data.crop", crop, f"about two thirds of the pictures' {height}x{width}, or what the machine can bear"),
+        Choice("data.crop", crop, f"about two thirds of the pictures' {height}x{width}, or less to spare a CPU"),
         Choice(
             "model.input_subsampling",
             1 if large else 2,
@@ -116,4 +116,5 @@ def _epochs(pictures: int, crop: tuple[int, int], large: bool, width: float, mac
     seconds = pictures * pixels * _SECONDS[width] / cores  # an epoch
     epochs = min(max(round(_HOUR / seconds), _EPOCHS[0]), _EPOCHS[1])
     minutes = max(1, round(epochs * seconds / 60))
-    return epochs, f"about {minutes} minutes on {machine.cores} CPU cores, by a rule of thumb, and evaluations"
+    how_long = f"{minutes} minute{'s' if minutes > 1 else ''} on {machine.cores} CPU cores"
+    return epochs, f"about {how_long} by a rule of thumb, evaluations not counted"

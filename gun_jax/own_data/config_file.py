@@ -1,6 +1,7 @@
 """A configuration as a Python file in the style of those under configs/."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from gun_jax import configuration
 from gun_jax.own_data.choices import Choice
@@ -43,11 +44,15 @@ def _assignments(choices: Sequence[Choice]) -> str:
             lines.append("")
             section = here
         why = f"  # {choice.reason}" if choice.reason else ""
-        lines.append(f"    config.{choice.name} = {choice.value!a}{why}")
+        lines.append(f"    config.{choice.name} = {_literal(choice.value)}{why}")
     return "\n".join(lines)
 
 
-def _inside_quotes(line: str) -> str:
-    """A line as it has to stand inside three double quotes to be read as itself."""
-    line = line.replace("\\", r"\\").replace('"', r"\"")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in line)
+def _literal(value: Any) -> str:
+    return f'"{_inside_quotes(value)}"' if isinstance(value, str) else repr(value)
+
+
+def _inside_quotes(text: str) -> str:
+    """A text as it has to stand inside one or three double quotes to be read as itself."""
+    text = text.replace("\\", r"\\").replace('"', r"\"")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

@@ -67,7 +67,7 @@ def new_config(
     machine = Machine(jax.devices()[0].platform, jax.device_count(), _cores())
     choices = choose(layout, train, str(folder.absolute()), CLASSES, machine)
     commands = _commands(folder, output, program)
-    about = [f"Data: {line}" for line in _splits(layout, train, val)]
+    about = [f"Data: {'; '.join(_splits(layout, train, val))}."]
     title = f"Pictures and labels of {folder.absolute()}. By train.py --new-config; all of it may be changed."
     write_whole(output, config_text(title, commands, about, choices))
 

@@ -55,7 +55,7 @@ class Run:
     def scores(self) -> dict[str, float | None]:
         """Of the last evaluation while training: "miou", "accuracy", "iou/road"; empty before the first."""
         split = self.settings["data.eval_split"] + "/"
-        last = next((row for row in reversed(self.rows) if f"{split}miou" in row), {})
+        last: dict = next((row for row in reversed(self.rows) if f"{split}miou" in row), {})
         return {name.removeprefix(split): value for name, value in last.items() if name.startswith(split)}
 
     @property
@@ -85,14 +85,15 @@ def find_workdirs(named: Sequence[pathlib.Path]) -> tuple[list[pathlib.Path], li
     Returns:
       The workdirs, each once; and a line for each name with which there is nothing to do.
     """
-    found: dict[pathlib.Path, pathlib.Path] = {}
+    found: dict[str, pathlib.Path] = {}
     problems = []
     for folder in named:
         below = list(_below(folder))
         if not below:
             what = "holds no run" if folder.is_dir() else "is no folder"
             problems.append(f"{folder} {what}; expected a folder that train.py has written, or one of such folders")
-        found.update({pathlib.Path(os.path.abspath(workdir)): workdir for workdir in below})
+        for workdir in below:
+            found.setdefault(os.path.abspath(workdir), workdir)
     return list(found.values()), problems
 
 

@@ -170,7 +170,7 @@ def test_whatever_a_folder_is_called_the_file_says_it_and_runs_nothing_of_it(tmp
 
 
 @settings(derandomize=True, deadline=None)
-@given(st.text(max_size=30))
+@given(st.text(min_size=1, max_size=30))
 def test_any_text_comes_back_from_the_file(text):
     code = config_text(text, [text], [text], [Choice("data.dir", text)])
     tree = ast.parse(code.encode())

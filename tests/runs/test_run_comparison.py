@@ -17,7 +17,7 @@ from gun_jax.runs.screen import show
 def runs(tmp_path):
     """Three runs: a and c are evaluated, b is not."""
     a = write_run(tmp_path / "runs/a", miou=0.5, **{"model.width": 0.25})
-    b = write_run(tmp_path / "runs/b", miou=0.75, epochs=3, parameters=10, losses=(1.0, 1.25))
+    b = write_run(tmp_path / "runs/b", miou=0.75, trained=3, parameters=10, losses=(1.0, 1.25))
     c = write_run(tmp_path / "runs/x|c", miou=0.25, **{"data.crop": (32, 64)})
     write_evaluation(a)
     write_evaluation(c, step=12)

@@ -38,7 +38,7 @@ def test_without_a_speed_there_is_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "settings", "finished"),
+    ("trained", "settings", "finished"),
     [
         (4, {}, True),
         (3, {}, False),
@@ -48,8 +48,8 @@ def test_without_a_speed_there_is_none(tmp_path):
         (4, {"steps": 17}, False),
     ],
 )
-def test_a_run_is_finished_at_the_last_step_of_its_schedule(tmp_path, epochs, settings, finished):
-    assert read_run(write_run(tmp_path / "one", epochs=epochs, **settings)).finished == finished
+def test_a_run_is_finished_at_the_last_step_of_its_schedule(tmp_path, trained, settings, finished):
+    assert read_run(write_run(tmp_path / "one", trained=trained, **settings)).finished == finished
 
 
 def test_a_run_whose_last_evaluation_is_missing_is_not_finished(workdir):
@@ -60,7 +60,7 @@ def test_a_run_whose_last_evaluation_is_missing_is_not_finished(workdir):
 
 def test_steps_that_are_no_whole_epochs_do_not_hide_the_end(tmp_path):
     """367 pictures in batches of 8: 42 epochs are 1926.75 steps, "epoch" is rounded to four digits."""
-    workdir = write_run(tmp_path / "one", epochs=4)
+    workdir = write_run(tmp_path / "one")
     config, classes = configuration.saved_config(workdir)
     config.epochs = 42.0
     configuration.save_config(workdir, config, classes, 1)

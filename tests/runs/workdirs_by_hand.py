@@ -9,19 +9,19 @@ from gun_jax.data.classes import ClassMap
 CLASSES = ClassMap(("road", "sky"), ((1, 2, 3), (4, 5, 6)))
 
 
-def write_run(workdir, miou=0.5, epochs=4, parameters=1234567, losses=(2.0, 1.5), **settings):
-    """Four steps an epoch; a report every two steps, an evaluation every epoch."""
+def write_run(workdir, miou=0.5, trained=4, parameters=1234567, losses=(2.0, 1.5), **settings):
+    """`trained` epochs of four steps; a report every two steps, an evaluation every epoch."""
     config = default_config()
     config.epochs = 4.0
     config.update_from_flattened_dict(settings)
     configuration.save_config(workdir, config, CLASSES, parameters)
     rows = []
-    for step in range(2, 4 * epochs + 1, 2):
+    for step in range(2, 4 * trained + 1, 2):
         speed = None if step == 2 else 10.0 + step
         rows.append({"step": step, "epoch": step / 4, "loss": losses[step // 2 % 2], "learning_rate": 0.1,
                      "images_per_second": speed, "waiting": 0.0})  # fmt: skip
         if step % 4 == 0:
-            part = step / (4 * epochs)
+            part = step / (4 * trained)
             scores = {"miou": miou * part, "accuracy": 0.9, "iou/road": miou, "iou/sky": None}
             rows.append({"step": step, "epoch": step / 4} | {f"val/{name}": value for name, value in scores.items()})
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
