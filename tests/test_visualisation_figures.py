@@ -260,7 +260,9 @@ def test_a_rate_that_ends_at_nought_is_drawn(tmp_path):
 
 
 def test_one_row_is_enough(tmp_path):
-    drawn(run(1), tmp_path)
+    picture = drawn(run(1), tmp_path)
+    for colour in ((31, 119, 180), (44, 160, 44)):  # a point amid the axes, whose labels are on the left
+        assert (picture[:, 300:500] == colour).all(-1).sum() > 5
 
 
 @pytest.mark.parametrize(

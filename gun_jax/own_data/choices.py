@@ -61,6 +61,7 @@ def choose(layout: Layout, train: Census, data_dir: str, classes: str, machine: 
         Choice("batch_size", batch, _why_batch(batch, train.pictures, machine)),
         Choice("eval_every_epochs", max(5.0, rounds), "about twenty times, or every fifth epoch"),
         Choice("checkpoint_every_epochs", rounds, "what a stop can cost"),
+        Choice("log_every_steps", _log_every(epochs * train.pictures / batch), "a hundred reports at least"),
         Choice("data.source", "folder"),
         Choice("data.dir", data_dir),
         Choice("data.train_split", layout.train_split),
@@ -100,6 +101,10 @@ def _crop(height: int, width: int, large: bool, machine: Machine) -> tuple[int, 
 
 def _batch(pictures: int, devices: int) -> int:
     return devices * max(1, round(min(_BATCH, pictures) / devices))
+
+
+def _log_every(steps: float) -> int:
+    return min(20, max(1, int(steps / 100)))
 
 
 def _why_batch(batch: int, pictures: int, machine: Machine) -> str:

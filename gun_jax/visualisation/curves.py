@@ -33,7 +33,7 @@ def curve_figure(rows: list[dict], path: str | os.PathLike) -> None:
     figure = Figure(figsize=(7, 5), dpi=_DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     above, below = figure.subplots(2, sharex=True)
-    above.plot(*loss.T, color="tab:blue", linewidth=0.9)
+    above.plot(*loss.T, color="tab:blue", linewidth=0.9, marker=_marker(loss))
     above.set_ylabel("training loss (nats per pixel)", color="tab:blue")
     if len(rate) and rate[:, 1].max() > 0:
         second = above.twinx()
@@ -80,7 +80,7 @@ def comparison_figure(runs: Mapping[str, list[dict]], path: str | os.PathLike) -
     above, below = figure.subplots(2, sharex=True)
     for number, (name, (loss, miou)) in enumerate(curves.items()):
         style = {"color": f"C{number % 10}", "linestyle": _STYLES[number // 10 % len(_STYLES)], "linewidth": 1.2}
-        above.plot(*loss.T, **style, label=name)
+        above.plot(*loss.T, **style, marker=_marker(loss), label=name)
         below.plot(*(miou * [1, 100]).T, **style, marker="o", markersize=2.5)
     above.set_ylabel("training loss (nats per pixel)")
     below.set_ylabel("validation mIoU (%)")
@@ -91,6 +91,11 @@ def comparison_figure(runs: Mapping[str, list[dict]], path: str | os.PathLike) -
     figure.legend(loc="outside lower center", ncols=beside, fontsize=9, frameon=False)
     canvas.draw()
     write_png(path, np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def _marker(curve: np.ndarray) -> str:
+    """Of a line: one point alone makes none."""
+    return "o" if len(curve) == 1 else ""
 
 
 def _thinned(curve: np.ndarray) -> np.ndarray:

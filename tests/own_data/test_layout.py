@@ -194,6 +194,7 @@ def test_of_two_pictures_one_is_for_validation(count):
         (["a.jpg", "b.jpg"], ["a.jpg", "b.jpg", "a.png", "b.png"], ("", ".png")),
         (["a.jpg"], ["a.jpg"], ("", ".jpg")),
         (["a_rgb.png", "b_rgb.png", "a_depth.png", "b_depth.png"], ["a.png", "b.png"], ("_rgb.png", ".png")),
+        (["a.jpg", "b.jpg", "a.png", "b.png"], ["a.png", "b.png"], (".jpg", ".png")),
         (["a.png"], ["b.png"], None),
         ([], ["b.png"], None),
     ],

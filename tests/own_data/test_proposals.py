@@ -104,6 +104,10 @@ def test_large_pictures_are_seen_as_cityscapes_are():
     assert chosen(sizes={(1024, 2048): 367})["data.crop"] == (512, 1024)
 
 
+def test_a_short_training_reports_more_often():
+    assert chosen(pictures=8)["log_every_steps"] == 3 and chosen()["log_every_steps"] == 20
+
+
 def test_the_batch_is_a_multiple_of_the_devices_and_no_more_than_the_pictures():
     assert chosen(pictures=5)["batch_size"] == 5
     assert chosen(pictures=500, machine=Machine("gpu", 3, 8))["batch_size"] == 9
