@@ -72,11 +72,11 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether it came to the end of its schedule, where it evaluates."""
-        steps_per_epoch = self.step / self.epoch if self.epoch else float("inf")
-        total = self.settings["steps"] or round(self.settings["epochs"] * steps_per_epoch)
-        # "epoch" is rounded to four digits, by which a step more or less can come out.
-        rounding = 0 if self.settings["steps"] else total * 5e-5 / max(self.epoch, 5e-5)
-        return self.step >= total - rounding and f"{self.settings['data.eval_split']}/miou" in self.rows[-1]
+        if self.settings["steps"]:
+            at_the_end = self.step >= self.settings["steps"]
+        else:  # up to half a step; "epoch" is rounded to four digits
+            at_the_end = self.epoch + 5e-5 >= self.settings["epochs"] - 0.5 * self.epoch / self.step
+        return at_the_end and f"{self.settings['data.eval_split']}/miou" in self.rows[-1]
 
 
 def find_workdirs(named: Sequence[pathlib.Path]) -> tuple[list[pathlib.Path], list[str]]:
@@ -138,8 +138,8 @@ def _rows(path: pathlib.Path) -> list[dict]:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            if not all(_is_number(row[name]) for name in ("step", "epoch")):
-                raise ValueError("no step or epoch")
+            if not (_is_number(row["step"]) and _is_number(row["epoch"]) and row["step"] > 0):
+                raise ValueError("no step above 0, or no epoch")
             if not all(value is None or _is_number(value) for value in row.values()):
                 raise ValueError("a value that is no number")
         except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -26,7 +26,7 @@ def test_a_run_is_what_its_files_say(workdir):
 
 
 def test_the_speed_is_the_median_of_what_was_reported(workdir):
-    assert read_run(workdir).images_per_second == sorted([14, 16, 18, 20, 22, 24, 26])[3]
+    assert read_run(workdir).images_per_second == sorted(step**2 for step in range(4, 17, 2))[3]
 
 
 def test_without_a_speed_there_is_none(tmp_path):
@@ -70,6 +70,19 @@ def test_steps_that_are_no_whole_epochs_do_not_hide_the_end(tmp_path):
         assert read_run(workdir).finished == finished
 
 
+def test_a_short_training_of_long_epochs_ends_whatever_its_epoch_is_rounded_to(tmp_path):
+    """30000 steps an epoch, of which 0.33335 are 10000."""
+    workdir = write_run(tmp_path / "one", epochs=0.33335)
+    (workdir / "metrics.jsonl").write_text('{"step": 10000, "epoch": 0.3333, "val/miou": 0.5}\n')
+    assert read_run(workdir).finished
+
+
+def test_the_first_step_of_a_very_long_epoch_is_of_epoch_nought(tmp_path):
+    workdir = write_run(tmp_path / "one")
+    (workdir / "metrics.jsonl").write_text('{"step": 1, "epoch": 0.0, "loss": 2.0}\n')
+    assert read_run(workdir).epoch == 0 and not read_run(workdir).finished
+
+
 def test_parameters_that_were_not_written_down_are_counted(random_run, tmp_path):
     workdir = write_run(tmp_path / "one", parameters=None)
     saved = json.loads((random_run.workdir / "config.json").read_text())
@@ -91,6 +104,7 @@ DAMAGES = {
     "empty metrics": lambda workdir: (workdir / "metrics.jsonl").write_text(""),
     "half a first row": lambda workdir: (workdir / "metrics.jsonl").write_text('{"step": 2, "ep'),
     "a damaged row": lambda workdir: (workdir / "metrics.jsonl").write_text('{"step": 2\n{"step": 4, "epoch": 1}\n'),
+    "step 0": lambda workdir: (workdir / "metrics.jsonl").write_text('{"step": 0, "epoch": 0.0}\n'),
     "a list": lambda workdir: (workdir / "metrics.jsonl").write_text("[1, 2]\n"),
     "a row without step": lambda workdir: (workdir / "metrics.jsonl").write_text('{"epoch": 2, "loss": 1}\n'),
     "a loss in words": lambda workdir: (workdir / "metrics.jsonl").write_text('{"step": 2, "epoch": 2, "loss": "x"}\n'),
