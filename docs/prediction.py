@@ -26,6 +26,7 @@ from absl import flags
 from gun_jax import command_line, configuration, pretrained
 from gun_jax.data.classes import CAMVID
 from gun_jax.data.folders import FolderSource
+from gun_jax.data.sources import Source
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.inference import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter
@@ -53,10 +54,9 @@ def full_network(folder: pathlib.Path) -> pathlib.Path:
 
 def write_video(path: pathlib.Path, count: int) -> None:
     """The video, of 25 frames a second."""
+    source: Source = SyntheticScenes(count, SIZE, 0)
     if _DATA_DIR.value:
         source = FolderSource(pathlib.Path(_DATA_DIR.value, "val"), None, CAMVID)
-    else:
-        source = SyntheticScenes(count, SIZE, 0)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, SIZE[::-1])
     for index in range(count):
         writer.write(cv2.cvtColor(source[index % len(source)]["image"], cv2.COLOR_RGB2BGR))
@@ -79,16 +79,9 @@ def label_alone(workdir: str, engine: str, video: str) -> float:
 def measure(workdir: pathlib.Path, engine: str, video: pathlib.Path) -> tuple[float, float, float]:
     """Frames a second: the whole process, after its first frame, and the labels alone."""
     count = _FRAMES.value
-    line = [
-        sys.executable,
-        PREDICT,
-        f"--workdir={workdir}",
-        f"--engine={engine}",
-        video,
-        f"--output={video.parent}/out",
-    ]
+    line = [f"{PREDICT}", f"--workdir={workdir}", f"--engine={engine}", f"{video}", f"--output={video.parent}/out"]
     begin = time.perf_counter()
-    shown = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run([sys.executable, *line], capture_output=True, text=True, check=True).stdout
     whole = count / (time.perf_counter() - begin)
     rate = re.search(r"([\d.]+) frames/s after the first", shown)
     assert rate

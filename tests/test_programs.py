@@ -15,6 +15,7 @@ import pytest
 import gun_jax
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.synthetic import SyntheticScenes
+from gun_jax.visualisation import curve_figure
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 
@@ -95,7 +96,7 @@ def test_a_good_run_says_nothing_on_stderr(trained):
 
 def test_the_workdir_is_named_after_the_config_file(trained):
     found = {path.name for path in trained.workdir.iterdir()}
-    assert found == {"config.json", "checkpoints", "metrics.jsonl", "curves", "evaluation"}
+    assert found == {"config.json", "checkpoints", "metrics.jsonl", "curves", "curves.png", "evaluation"}
 
 
 def test_training_tells_its_progress(trained):
@@ -119,6 +120,12 @@ def test_the_evaluation_is_that_of_the_end_of_the_training(trained, strict_json)
     last = strict_json((trained.workdir / "metrics.jsonl").read_text().splitlines()[-1])
     assert last["step"] == 6
     np.testing.assert_allclose([last["val/miou"], last["val/accuracy"]], [report["miou"], report["accuracy"]])
+
+
+def test_the_curves_are_drawn_when_the_training_ends(trained, tmp_path):
+    rows = [json.loads(line) for line in (trained.workdir / "metrics.jsonl").read_text().splitlines()]
+    curve_figure(rows, tmp_path / "curves.png")
+    assert (trained.workdir / "curves.png").read_bytes() == (tmp_path / "curves.png").read_bytes()
 
 
 def test_the_panels_are_drawn(trained):

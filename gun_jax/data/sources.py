@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from gun_jax.data import tfds
 from gun_jax.data.classes import CAMVID, CITYSCAPES, ClassMap, load_class_map
 from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource
-from gun_jax.data.splits import CITYSCAPES_COUNTS, check_length
+from gun_jax.data.splits import CITYSCAPES_COUNTS, check_length, read_split_list
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError, one_of
 
@@ -46,6 +46,7 @@ class Layout:
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)  # pictures of a split, where they are known
     title: str = ""
     remedy: str = ""
+    split_list: str = ""  # file of the names of a split's pictures; "": all that are there
 
 
 LAYOUTS = {
@@ -99,8 +100,9 @@ def load_source(data: ConfigDict, split: str, labelled: bool = True, instances: 
         ending = layout.instance_ending if instances else None
         if ending and next(labels.rglob(f"*{ending}"), None) is None:
             ending = None
+        chosen = read_split_list(root / _of_split(layout.split_list, split)) if layout.split_list else None
         source = FolderSource(
-            images, labels if labelled else None, classes, layout.image_ending, layout.label_ending, ending
+            images, labels if labelled else None, classes, layout.image_ending, layout.label_ending, ending, chosen
         )
         if not data.partial:
             check_length(len(source), split, layout.counts.get(split), f"{layout.title} in {root}", "unpack it again")
@@ -141,5 +143,12 @@ def _layout(data: ConfigDict) -> Layout:
         raise InputError(f"config.data.source is {data.source!r}; expected {expected}")
     layout = LAYOUTS[data.source]
     if data.source == "folder":
-        layout = dataclasses.replace(layout, images=data.images, labels=data.labels)
+        layout = dataclasses.replace(
+            layout,
+            images=data.images,
+            labels=data.labels,
+            image_ending=data.image_ending or PICTURE_ENDINGS,
+            label_ending=data.label_ending,
+            split_list=data.split_list,
+        )
     return layout

@@ -161,7 +161,7 @@ def _backward(
             of_kernel = kernel_gradient_by_taps(x, gradient, size, **geometry)
         return of_x, of_kernel
 
-    def by_blocks(x, kernel, gradient):
+    def by_blocks(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.vjp(functools.partial(convolve_by_blocks, stride=stride, padding=padding), x, kernel)[1](gradient)
 
     if _suits_winograd(x, kernel, stride, padding, dilation, onednn):

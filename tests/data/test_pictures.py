@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from gun_jax.data.pictures import MEAN_COLOR, normalise, read_image, read_label
+from gun_jax.data.pictures import MEAN_COLOR, normalise, read_image, read_label, read_label_colors
 from gun_jax.errors import InputError
 
 SIZE = (9, 14)  # height, width
@@ -112,6 +112,14 @@ def test_a_black_and_white_picture_is_0_and_255(tmp_path):
     pixels = noise(limit=2).astype(bool)
     ours = read_image(saved(tmp_path / "a.png", Image.fromarray(pixels)))
     np.testing.assert_array_equal(ours, np.where(pixels, 255, 0)[..., None].repeat(3, -1))
+
+
+def test_a_label_in_colours_is_read_as_a_picture_is_and_called_a_label(tmp_path):
+    pixels = noise(4)
+    path = saved(tmp_path / "a.png", pixels)
+    np.testing.assert_array_equal(read_label_colors(path), pixels[..., :3])
+    path.write_bytes(b"no picture")
+    assert refusal(read_label_colors, path).startswith(f"label {path}")
 
 
 def test_sixteen_bits_of_grey_are_scaled_to_eight(tmp_path):
