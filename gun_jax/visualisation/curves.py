@@ -21,7 +21,7 @@ def curve_figure(rows: list[dict], path: str | os.PathLike) -> None:
     Raises:
       InputError: no row has an epoch and one of these values, or the file cannot be written.
     """
-    loss, rate, miou = (_curve(rows, name) for name in ("loss", "learning_rate", "val/miou"))
+    loss, rate, miou = (curve(rows, name) for name in ("loss", "learning_rate", "val/miou"))
     if not (len(loss) or len(miou)):
         raise InputError(f'curves: none of {len(rows)} rows has "epoch" and "loss" or "val/miou"; nothing to draw')
     figure = Figure(figsize=(7, 5), dpi=120, layout="constrained")
@@ -53,8 +53,8 @@ def curve_figure(rows: list[dict], path: str | os.PathLike) -> None:
     write_png(path, np.asarray(canvas.buffer_rgba())[..., :3])
 
 
-def _curve(rows: list[dict], name: str) -> np.ndarray:
-    """(epoch, value) of the rows that have both as finite numbers, by epoch: float64 (N, 2)."""
+def curve(rows: list[dict], name: str) -> np.ndarray:
+    """The (epoch, value) of the rows that have both as finite numbers, by epoch: float64 (N, 2)."""
     values = {row["epoch"]: row[name] for row in rows if row.get("epoch") is not None and row.get(name) is not None}
     curve = np.array(sorted(values.items()), np.float64).reshape(-1, 2)
     return curve[np.isfinite(curve).all(-1)]

@@ -273,4 +273,7 @@ def test_a_folder_in_the_place_of_a_contract_is_told(random_run, tmp_path):
 def test_an_exported_network_is_only_scored(option):
     done = run_evaluation("--exported=onnx.json", option)
     assert done.returncode == 2
-    assert done.stderr == "evaluate.py: --exported only scores; leave out --panels, --trimap, --against and --step\n"
+    assert (
+        done.stderr
+        == "evaluate.py: --exported only scores; leave out --panels, --trimap, --against, --report and --step\n"
+    )
