@@ -102,7 +102,7 @@ def evaluate(
         from gun_jax.report import Survey  # here and below: Jinja2, Matplotlib and TensorBoard load slowly
 
         survey = Survey(len(trained.classes), trimap=not trimap)
-    scores = _scores(score, source, split, trained.step, console, survey and survey.add)
+    scores = _scores(score, source, split, trained.step, console, survey.add if survey else None)
     folder = workdir / FOLDER
     _publish(scores, workdir, trained.config, folder / f"{split}.json", console)
     if trimap:
@@ -128,13 +128,11 @@ def evaluate(
     if survey:
         from gun_jax.report import write_report
 
-        page, curves = folder / f"{split}-report.html", folder / f"{split}-trimap.json"
+        page, curves = folder / f"{split}-report.html", folder / f"{split}-trimap.json" if trimap else None
         with _progress(console) as progress:
             bar = progress.add_task("report", total=min(2 * report_pictures, len(survey.pictures)))
-            write_report(
-                page, workdir, trained, source, scores, survey, report_pictures,
-                trimap=curves if trimap else None, progress=lambda: progress.advance(bar),
-            )  # fmt: skip
+            advance = functools.partial(progress.advance, bar)
+            write_report(page, workdir, trained, source, scores, survey, report_pictures, curves, advance)
         console.print(f"wrote {page}", soft_wrap=True)
     return scores
 

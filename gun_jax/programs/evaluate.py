@@ -1,4 +1,4 @@
-"""Evaluates a trained network: per-class IoU, mIoU and pixel accuracy, and panels and a page that show where it is wrong.
+"""Evaluates a trained network: per-class IoU, mIoU and pixel accuracy; panels and a page that show where it is wrong.
 
     python evaluate.py [--workdir=runs/camvid] [--split=val] [--panels=8]
     python evaluate.py --workdir=runs/camvid --report
@@ -27,9 +27,7 @@ _TRIMAP = flags.DEFINE_bool(
     "trimap", False, "Scores by the distance from boundaries, and crops (the paper's Figure 4)."
 )
 _AGAINST = flags.DEFINE_list("against", [], "Runs to compare in the trimap, as runs/baseline,runs/high_res.")
-_REPORT = flags.DEFINE_bool(
-    "report", False, "Writes one HTML page with all of it, and the worst and the best pictures."
-)
+_REPORT = flags.DEFINE_bool("report", False, "Writes one HTML page with all scores, the worst and the best pictures.")
 _REPORT_PICTURES = flags.DEFINE_integer("report_pictures", 4, "Number of worst, and of best pictures in the report.")
 _PARTIAL = flags.DEFINE_bool("partial", False, "Takes a split of which pictures are missing.")
 _SUBMISSION = flags.DEFINE_string("submission", None, "Folder for results as the Cityscapes server takes them.")

@@ -25,6 +25,14 @@ class Setting:
     def changed(self) -> bool:
         return self.value != self.default
 
+    @property
+    def text(self) -> str:
+        return _text(self.value)
+
+    @property
+    def default_text(self) -> str:
+        return _text(self.default)
+
 
 def settings(config: ConfigDict) -> dict[str, list[Setting]]:
     """All settings by their section: "" for those of none, "data", "model", "optimizer"."""
@@ -41,6 +49,11 @@ def versions() -> dict[str, str]:
     """Versions by name: gun_jax, what it stands on, Python and the platform."""
     packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return {"gun_jax": gun_jax.__version__, **packages, "Python": platform.python_version(), "platform": _platform()}
+
+
+def _text(value: Any) -> str:
+    """As it is given on a command line; "none" for what is empty."""
+    return str(value) if value not in ("", ()) else "none"
 
 
 def _platform() -> str:

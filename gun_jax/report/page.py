@@ -66,13 +66,14 @@ def write_report(
     """
     guided = trained.config.model.guidance != "none"
     groups, records = _groups(trained, source, survey, count, guided, progress)
-    records = records or [source[0]]
+    classes = tables.class_rows(survey.matrix, scores, trained.classes)
     script, style = (_template_file(name) for name in ("page.js", "page.css"))
     page = _environment().get_template("page.html").render(
         run=workdir.absolute().name,
         scores=scores,
         data=trained.config.data.source,
-        classes=tables.class_rows(survey.matrix, scores, trained.classes),
+        classes=classes,
+        weakest=tables.weakest(classes),
         categories=tables.category_rows(scores),
         confusion=tables.confusion_rows(survey.matrix),
         confusions=tables.largest_confusions(survey.matrix, trained.classes),
@@ -84,7 +85,7 @@ def write_report(
         },
         wheel=pictures.png_uri(wheel_key(_WHEEL)) if guided else None,
         trimap=_trimap_chart(trained, survey, trimap),
-        speed=measure_speed(trained, records),
+        speed=measure_speed(trained, records or [source[0]]),
         training=_training_charts(workdir, trained.config.data.eval_split),
         settings=origin.settings(trained.config),
         versions=origin.versions(),

@@ -37,17 +37,15 @@ class Speed:
     device: str
 
 
-def measure_speed(trained: Trained, records: Sequence[dict]) -> Speed | None:
+def measure_speed(trained: Trained, records: Sequence[dict]) -> Speed:
     """Times `predict`, one picture at a time, batch norm folded, after warming up: from pixels to labels in memory.
 
     Of the pictures those of the most frequent size are taken, at most 4, in a new order every round.
 
     Args:
       trained: the network.
-      records: pictures to choose from; without one there is no speed.
+      records: pictures to choose from, at least one.
     """
-    if not records:
-        return None
     (size, _), *_ = collections.Counter(record["image"].shape[:2] for record in records).most_common()
     images = [record["image"] for record in records if record["image"].shape[:2] == size][:_PICTURES]
     variables = fold_batch_norm(trained.variables)

@@ -63,6 +63,11 @@ def category_rows(scores: dict[str, Any]) -> list[ClassRow]:
     return [ClassRow(name, "", iou, weighted.get(name)) for name, iou in scores.get("category_iou", {}).items()]
 
 
+def weakest(rows: list[ClassRow], most: int = 3) -> list[ClassRow]:
+    """The classes of the lowest IoU of those that occur in the truth, the lowest first."""
+    return sorted((row for row in rows if row.share), key=lambda row: row.iou or 0)[:most]
+
+
 @dataclasses.dataclass(frozen=True)
 class Cell:
     """A number of the confusion matrix that is not 0.

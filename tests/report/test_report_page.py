@@ -1,0 +1,416 @@
+"""The page of a report in a browser: a run on pictures of two sizes, with a class and a picture of evil names."""
+
+import json
+import re
+import shutil
+import types
+
+import cv2
+import numpy as np
+import optax
+import pytest
+from browser_by_hand import open_browser, overflow, visit
+from cityscapes_by_hand import write_cityscapes
+from PIL import Image
+
+from gun_jax import configuration
+from gun_jax.data.classes import CITYSCAPES
+from gun_jax.data.synthetic import SyntheticScenes
+from gun_jax.evaluation import evaluate
+from gun_jax.training.checkpoints import Checkpoints
+from gun_jax.training.state import TrainState
+
+EVIL_CLASS, EVIL_PICTURE = "<script>alert(1)</script>", "<img src=x onerror=alert(1)>"
+SIZES = [(64, 128)] * 4 + [(96, 64)]
+PHONE = 390
+ROWS = [{"step": step, "epoch": step / 4, "loss": 3.0 / step, "learning_rate": 0.1} for step in (1, 2, 3)]
+
+
+def write_folder(root, names):
+    """Drawn scenes; "road", which has the most pixels, is called evilly."""
+    for part in ("images", "labels"):
+        (root / "val" / part).mkdir(parents=True)
+    for index, (name, size) in enumerate(zip(names, SIZES, strict=False)):
+        scene = SyntheticScenes(1, size, seed=index)[0]
+        Image.fromarray(scene["image"]).save(root / "val" / "images" / f"{name}.png")
+        Image.fromarray(scene["label"]).save(root / "val" / "labels" / f"{name}.png")
+    classes = [
+        {"name": EVIL_CLASS if name == "road" else name, "color": color}
+        for name, color in zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True)
+    ]
+    (root / "classes.json").write_text(json.dumps({"classes": classes}))
+
+
+def copy_run(random_run, target, **data):
+    """The run, as if it had been trained on a folder."""
+    shutil.copytree(random_run.workdir, target)
+    saved = json.loads((target / "config.json").read_text())
+    saved["config"]["data"] |= data
+    if data["source"] == "folder":
+        saved["classes"]["names"][0] = EVIL_CLASS
+    (target / "config.json").write_text(json.dumps(saved))
+    return target
+
+
+def plain_run(workdir, config, random_variables):
+    """A run on drawn scenes without guidance."""
+    config = config.copy_and_resolve_references()
+    config.model.guidance = "none"
+    model = configuration.build_model(config.model, len(CITYSCAPES))
+    configuration.save_config(workdir, config, CITYSCAPES)
+    variables = random_variables(model)
+    with Checkpoints(workdir) as checkpoints:
+        state = TrainState(np.int32(1), **variables, opt_state=optax.sgd(0.1, 0.9).init(variables["params"]))
+        checkpoints.save(state, {"network": configuration.describe_network(config.model, len(CITYSCAPES))})
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def page_of(random_run, random_variables, tmp_path_factory):
+    """The pages, by name, made before there is a browser: "five", "one", "plain" and "cityscapes"."""
+    place = tmp_path_factory.mktemp("reports")
+    found = {}
+    for name, names in (("five", ["a", EVIL_PICTURE, "b", "c", "d"]), ("one", ["a"])):
+        write_folder(place / f"{name}-data", names)
+        workdir = copy_run(random_run, place / name, source="folder", dir=str(place / f"{name}-data"))
+        if name == "five":
+            (workdir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+        scores = evaluate(workdir, report=True, report_pictures=2)
+        found[name] = types.SimpleNamespace(path=workdir / "evaluation" / "val-report.html", scores=scores)
+    workdir = plain_run(place / "plain", random_run.config, random_variables)
+    scores = evaluate(workdir, report=True, report_pictures=1)
+    found["plain"] = types.SimpleNamespace(path=workdir / "evaluation" / "val-report.html", scores=scores)
+    write_cityscapes(place / "cityscapes-data", {"val": 2}, size=(64, 128))
+    workdir = copy_run(
+        random_run, place / "cityscapes", source="cityscapes", dir=str(place / "cityscapes-data"), partial=True
+    )
+    scores = evaluate(workdir, report=True, report_pictures=1, trimap=True)
+    found["cityscapes"] = types.SimpleNamespace(path=workdir / "evaluation" / "val-report.html", scores=scores)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(page_of):
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def five(page_of):
+    return page_of["five"].path.as_uri()
+
+
+@pytest.fixture
+def page(browser, five):
+    with visit(browser, five) as page:
+        yield page
+
+
+def shot(locator):
+    """A screenshot, RGB."""
+    return cv2.imdecode(np.frombuffer(locator.screenshot(), np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
+
+
+def choose(figure, side, layer):
+    figure.locator(f"[data-side={side}] button[data-layer={layer}]").click()
+
+
+# The slider
+
+
+def differing(first, second):
+    """Which columns differ, below the names of the layers and beside the handle."""
+    return (np.abs(first - second)[40:].max(2) > 8).mean(0) > 0.05
+
+
+def at(figure, part):
+    """Drags the slider to a part of the picture's width, from where it is, and looks."""
+    stage = figure.locator(".stage")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    mouse, y = figure.page.mouse, box["y"] + box["height"] * 0.8
+    mouse.move(box["x"] + box["width"] * float(figure.locator("input").input_value()) / 100, y)
+    mouse.down()
+    mouse.move(box["x"] + box["width"] * part, y, steps=4)
+    mouse.up()
+    return shot(stage)
+
+
+def test_dragging_the_slider_shows_the_left_layer_up_to_the_pointer_and_the_right_one_from_there(page):
+    figure = page.locator(".picture").first
+    choose(figure, "left", "truth")
+    left, right, between = at(figure, 1), at(figure, 0), at(figure, 0.25)
+    width = between.shape[1]
+    margin = 24  # pixels, of the handle
+    cut = width // 4
+    assert differing(left, right).mean() > 0.5
+    assert not differing(left, between)[margin : cut - margin].any()
+    assert not differing(right, between)[cut + margin : -margin].any()
+    assert differing(right, between)[margin : cut - margin].mean() > 0.3
+
+
+def test_the_keyboard_moves_the_slider_and_the_picture_with_it(page):
+    figure = page.locator(".picture").first
+    slider, layer = figure.locator("input"), figure.locator(".layer.right")
+    clip = "getComputedStyle(node).clipPath"
+    before, seen = layer.evaluate(f"node => {clip}"), shot(figure.locator(".stage"))
+    slider.focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    value = float(slider.input_value())
+    assert value > 60
+    assert before == "inset(0px 0px 0px 50%)"
+    assert layer.evaluate(f"node => {clip}") == f"inset(0px 0px 0px {value:g}%)"
+    assert (np.abs(shot(figure.locator(".stage")) - seen) > 8).mean() > 0.02
+    page.keyboard.press("Home")
+    assert layer.evaluate(f"node => {clip}") in ("inset(0px)", "inset(0px 0px 0px 0%)")
+
+
+def test_a_tap_moves_the_slider_on_a_phone(browser, five):
+    with visit(browser, five, width=PHONE, height=844, has_touch=True, is_mobile=True) as page:
+        stage = page.locator(".stage").first
+        stage.scroll_into_view_if_needed()
+        box = stage.bounding_box()
+        page.touchscreen.tap(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.5)
+        assert float(stage.locator("input").input_value()) == pytest.approx(20, abs=3)
+
+
+# The layers
+
+
+def test_another_pair_is_chosen_by_buttons(page):
+    figure = page.locator(".picture").first
+    before = shot(figure.locator(".stage"))
+    choose(figure, "right", "offsets")
+    assert figure.locator(".layer.right").get_attribute("data-layer") == "offsets"
+    pressed = figure.locator("button[aria-pressed=true]")
+    assert pressed.all_inner_texts() == ["image", "offsets"]
+    assert "from image to offsets" in figure.locator("input").get_attribute("aria-label")
+    half = before.shape[1] // 2
+    changed = np.abs(shot(figure.locator(".stage")) - before).max(2) > 8
+    assert changed[40:, half + 24 :].mean() > 0.3 and not changed[40:, : half - 24].any()
+
+
+def test_a_layer_that_is_on_the_other_side_already_changes_places_with_it(page):
+    figure = page.locator(".picture").first
+    choose(figure, "left", "prediction")
+    assert figure.locator("button[aria-pressed=true]").all_inner_texts() == ["prediction", "image"]
+
+
+def test_the_buttons_above_choose_for_all_pictures_and_those_of_a_picture_for_it_alone(page):
+    choose(page.locator(".picture").first, "right", "errors")
+    rights = page.locator(".picture .layer.right")
+    assert rights.evaluate_all("nodes => nodes.map(node => node.dataset.layer)") == ["errors", *["prediction"] * 3]
+    choose(page.locator(".tools"), "right", "truth")
+    assert rights.evaluate_all("nodes => nodes.map(node => node.dataset.layer)") == ["truth"] * 4
+
+
+def test_the_worst_and_the_best_pictures_are_shown_with_their_miou(page):
+    scores = [float(re.search(r"[\d.]+", text)[0]) for text in page.locator(".score").all_inner_texts()]
+    assert page.locator("#pictures h3").all_inner_texts() == ["The worst", "The best"]
+    assert scores[:2] == sorted(scores[:2]) and scores[2:] == sorted(scores[2:], reverse=True)
+    assert max(scores[:2]) <= min(scores[2:])
+
+
+# Tables
+
+
+def test_the_class_table_has_the_scores_and_a_dash_for_what_never_occurs(page, page_of):
+    rows = {}
+    for row in page.locator("#classes .scores tbody tr").all():
+        rows[row.locator("th").inner_text()] = row.locator("td").all_inner_texts()
+    for name, iou in page_of["five"].scores["iou"].items():
+        assert rows[name][0] == ("–" if iou is None else f"{100 * iou:.1f}")
+    assert rows["fence"] == ["–", "–", "–", "0.00"]
+
+
+def test_a_heading_sorts_the_classes_those_without_a_value_last(page):
+    page.get_by_role("button", name="IoU %").click()
+    column = page.locator("#classes .scores tbody td:nth-child(2)")
+    values = column.all_inner_texts()
+    numbers = [float(value) for value in values if value != "–"]
+    assert numbers == sorted(numbers) and set(values[len(numbers) :]) == {"–"} and len(set(numbers)) > 3
+    page.get_by_role("button", name="IoU %").click()
+    assert [float(value) for value in column.all_inner_texts()[: len(numbers)]] == sorted(numbers, reverse=True)
+    assert page.locator("th[aria-sort=descending]").all_inner_texts() == ["IoU %"]
+
+
+def counts_of(page):
+    cells = "row => [...row.querySelectorAll('td')].map(cell => Number(cell.dataset.n || 0))"
+    return np.array([row.evaluate(cells) for row in page.locator(".matrix tbody tr").all()])
+
+
+def test_the_matrix_says_by_mouse_and_keyboard_what_a_cell_is(page):
+    counts = counts_of(page)
+    row, column = np.unravel_index((counts * (1 - np.eye(19, dtype=int))).argmax(), counts.shape)
+    names = page.locator(".matrix tbody th").all_inner_texts()
+    page.locator(".matrix tbody tr").nth(row).locator("td").nth(column).hover()
+    readout = page.locator(".readout")
+    share = 100 * counts[row, column] / counts[row].sum()
+    text = readout.inner_text()
+    assert text.startswith(f"{names[row]} taken for {names[column]}: ") and f"({counts[row, column]:,})" in text
+    assert float(re.search(r"([\d.e+]+) %", text)[1]) == pytest.approx(share, rel=0.01)
+    page.mouse.move(0, 0)
+    page.locator(".matrix").focus()
+    page.keyboard.press("ArrowRight")
+    following = min(column + 1, 18)
+    expected = f"{names[row]}: found" if following == row else f"{names[row]} taken for {names[following]}: "
+    assert readout.inner_text().startswith(expected)
+
+
+def test_the_matrix_holds_the_pixels_from_which_the_scores_are(page, page_of):
+    counts = counts_of(page)
+    assert np.trace(counts) / counts.sum() == pytest.approx(page_of["five"].scores["accuracy"])
+
+
+def test_cityscapes_further_scores_are_shown(browser, page_of):
+    made = page_of["cityscapes"]
+    with visit(browser, made.path.as_uri()) as page:
+        tables = page.locator("#classes .scores")
+        for table, iou, weighted in ((0, "iou", "iiou"), (1, "category_iou", "category_iiou")):
+            for row in tables.nth(table).locator("tbody tr").all():
+                name = row.locator("th").inner_text()
+                expected = [
+                    "–" if made.scores[key][name] is None else f"{100 * made.scores[key][name]:.1f}"
+                    for key in (iou, weighted)
+                ]
+                assert row.locator("td").all_inner_texts()[:2] == expected
+        assert {"Mean iIoU", "mIoU of categories"} <= set(page.locator(".headline dt").all_inner_texts())
+
+
+def test_with_a_trimap_the_curves_of_its_file_are_drawn(browser, page_of):
+    path = page_of["cityscapes"].path
+    curves = json.loads((path.parent / "val-trimap.json").read_text())["curves"]
+    with visit(browser, path.as_uri()) as page:
+        assert page.locator("#boundaries polyline").count() == len(curves) == 2
+        texts = page.locator("#boundaries circle title").all_text_contents()
+    values = [value for curve in curves for value in curve["miou"] if value is not None]
+    assert [float(text.split(": ")[1]) for text in texts] == pytest.approx([100 * value for value in values], rel=1e-3)
+
+
+# Whatever the names and the runs
+
+
+def test_names_of_classes_and_pictures_are_text_and_nothing_else(browser, five, page_of):
+    said = []
+    with visit(browser, "about:blank") as page:
+        page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+        page.goto(five)
+        assert page.locator("#classes th", has_text=EVIL_CLASS).first.inner_text() == EVIL_CLASS
+        assert EVIL_PICTURE in page.locator(".picture .name").all_inner_texts() + [EVIL_PICTURE]
+        page.locator(".matrix td").first.hover()
+        assert page.locator(".readout").inner_text().startswith(EVIL_CLASS)
+        assert page.locator("script").count() == 1 and page.locator("img[onerror]").count() == 0
+    assert said == []
+    text = page_of["five"].path.read_text()
+    assert text.count("<script") == 1 and "<img src=x" not in text
+
+
+def test_one_picture_is_enough_and_a_run_without_rows_has_no_curves(browser, page_of):
+    with visit(browser, page_of["one"].path.as_uri()) as page:
+        assert page.locator("#pictures h3").all_inner_texts() == ["All pictures, the worst first"]
+        assert page.locator(".picture").count() == 1
+        assert page.locator("#training").count() == 0 and page.locator("#boundaries polyline").count() == 1
+
+
+def test_a_network_without_guidance_has_no_offsets_to_choose(browser, page_of):
+    with visit(browser, page_of["plain"].path.as_uri()) as page:
+        names = page.locator(".picture").first.locator("[data-side=left] button").all_inner_texts()
+        assert names == ["image", "truth", "prediction", "errors"] and page.locator(".wheel").count() == 0
+        assert page.locator(".keys .chip").all_inner_texts() == ["right", "wrong", "ignored"]
+
+
+def test_curves_of_the_training_settings_and_versions_are_there(page):
+    assert page.locator("#training figcaption").all_inner_texts() == ["Training loss, nats per pixel", "Learning rate"]
+    assert page.locator("#training circle").count() == 6
+    changed = page.locator("#settings tr.changed", has_text="width")
+    assert changed.inner_text().split() == ["width", "0.1", "default", "1.0"]
+    assert {"gun_jax", "jax", "flax", "Python", "platform"} <= set(page.locator("#versions dt").all_inner_texts())
+    assert "7" in page.locator("#versions dd", has_text="step").inner_text()
+
+
+def test_the_time_of_an_image_is_within_what_was_measured(page):
+    facts = dict(zip(*(page.locator(f"#speed {tag}").all_inner_texts() for tag in ("dt", "dd")), strict=True))
+    median = float(facts["Time per image, median"].split()[0])
+    lowest, highest = (
+        float(value) for value in re.findall(r"[\d.]+", next(v for k, v in facts.items() if "Lowest" in k))
+    )
+    assert 0 < lowest <= median <= highest
+    assert float(facts["Images per second"]) == pytest.approx(1000 / median, rel=0.02)
+
+
+# However it is looked at
+
+
+@pytest.mark.parametrize("width", [320, PHONE, 768, 1280, 1920])
+def test_the_page_is_never_wider_than_its_window(browser, page_of, width):
+    for made in page_of.values():
+        with visit(browser, made.path.as_uri(), width=width) as page:
+            assert overflow(page) <= 0
+
+
+CONTRASTS = """
+() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+  const rgba = (color) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const light = (color) => color.slice(0, 3).reduce((sum, value, i) => {
+    const c = value / 255;
+    return sum + [0.2126, 0.7152, 0.0722][i] * (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+  }, 0);
+  const behind = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = rgba(getComputedStyle(node).backgroundColor);
+      if (color[3] === 255) return color;
+    }
+    return [255, 255, 255, 255];
+  };
+  const found = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const text = [...node.childNodes].filter((one) => one.nodeType === 3).map((one) => one.data.trim()).join("");
+    if (!text || !node.checkVisibility() || ["SCRIPT", "TITLE"].includes(node.tagName.toUpperCase())) continue;
+    const style = getComputedStyle(node);
+    const [one, other] = [light(rgba(node.closest("svg") ? style.fill : style.color)), light(behind(node))];
+    found.push([(Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05), text]);
+  }
+  return {found, background: light(behind(document.body))};
+}
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_all_text_stands_out_from_what_is_behind_it_in_light_and_dark(browser, five, dark):
+    with visit(browser, five, dark=dark) as page:
+        seen = page.evaluate(CONTRASTS)
+    assert len(seen["found"]) > 300
+    assert [text for contrast, text in seen["found"] if contrast < 4.5] == []
+    assert seen["background"] < 0.02 if dark else seen["background"] > 0.9
+
+
+def test_on_paper_all_layers_are_beside_one_another_and_it_is_light(browser, five):
+    with visit(browser, five, dark=True) as page:
+        page.emulate_media(media="print", color_scheme="dark")
+        boxes = [layer.bounding_box() for layer in page.locator(".picture").first.locator(".layer").all()]
+        assert len(boxes) == 5 and all(box["width"] > 20 for box in boxes)
+        assert all(one["x"] + one["width"] <= other["x"] for one, other in zip(boxes, boxes[1:], strict=False))
+        assert not page.locator(".pair").first.is_visible()
+        assert page.evaluate(CONTRASTS)["background"] > 0.9
+
+
+def test_without_scripts_all_layers_and_numbers_are_there(browser, five):
+    with visit(browser, five, java_script_enabled=False) as page:
+        assert all(layer.is_visible() for layer in page.locator(".picture").first.locator(".layer").all())
+        assert not page.locator(".picture input").first.is_visible() and page.locator(".matrix td").first.is_visible()
+
+
+# What the tests themselves stand on
+
+
+def test_a_page_that_asks_elsewhere_or_logs_an_error_is_found_out(browser, tmp_path):
+    (tmp_path / "asks.html").write_text("<img src='http://192.0.2.1/a.png'>")
+    (tmp_path / "fails.html").write_text("<script>nothing.there</script>")
+    for name in ("asks", "fails"):
+        with pytest.raises(AssertionError), visit(browser, (tmp_path / f"{name}.html").as_uri()) as page:
+            page.wait_for_timeout(50)
