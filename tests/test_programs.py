@@ -133,7 +133,7 @@ def test_the_report_is_one_file_with_the_worst_and_the_best_picture(trained):
 
 
 def test_without_a_report_nothing_of_it_is_loaded(place):
-    code = "import sys, gun_jax.programs.evaluate, gun_jax.evaluation; print({'jinja2', 'gun_jax.report'} & set(sys.modules))"
+    code = "import sys, gun_jax.programs.evaluate, gun_jax.evaluation; print({'jinja2', 'gun_jax.report'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
