@@ -1,4 +1,4 @@
-"""The page of a report in a browser: a run on pictures of two sizes, with a class and a picture of evil names."""
+"""The page of a report in a browser: a run on pictures of two sizes, with a class and pictures of evil names."""
 
 import itertools
 import json
@@ -8,18 +8,19 @@ import types
 
 import cv2
 import numpy as np
-import optax
 import pytest
 from browser_by_hand import open_browser, overflow, visit
-from cityscapes_by_hand import write_cityscapes
+from cityscapes_by_hand import instances_of
 from PIL import Image
 
-from gun_jax import configuration
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.evaluation import evaluate
-from gun_jax.training.checkpoints import Checkpoints
-from gun_jax.training.state import TrainState
+from gun_jax.inference import Trained
+from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
+from gun_jax.report import Survey, write_report
+from gun_jax.report import page as report_page
+from gun_jax.report.speed import Speed
 
 EVIL_CLASS, EVIL_PICTURE = "<script>alert(1)</script>", "<img src=x onerror=alert(1)>"
 SIZES = [(64, 128)] * 4 + [(96, 64)]
@@ -27,67 +28,80 @@ PHONE = 390
 ROWS = [{"step": step, "epoch": step / 4, "loss": 3.0 / step, "learning_rate": 0.1} for step in (1, 2, 3)]
 
 
-def write_folder(root, names):
-    """Drawn scenes; "road", which has the most pixels, is called evilly."""
+def write_folder(root):
+    """Drawn scenes of two sizes, without fences; "road", which has the most pixels, is called evilly."""
     for part in ("images", "labels"):
         (root / "val" / part).mkdir(parents=True)
-    for index, (name, size) in enumerate(zip(names, SIZES, strict=False)):
+    for index, size in enumerate(SIZES):
         scene = SyntheticScenes(1, size, seed=index)[0]
-        Image.fromarray(scene["image"]).save(root / "val" / "images" / f"{name}.png")
-        Image.fromarray(scene["label"]).save(root / "val" / "labels" / f"{name}.png")
-    classes = [
-        {"name": EVIL_CLASS if name == "road" else name, "color": color}
-        for name, color in zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True)
-    ]
+        label = np.where(scene["label"] == 4, 255, scene["label"])
+        Image.fromarray(scene["image"]).save(root / "val" / "images" / f"{EVIL_PICTURE}{index}.png")
+        Image.fromarray(label).save(root / "val" / "labels" / f"{EVIL_PICTURE}{index}.png")
+    names = [EVIL_CLASS, *CITYSCAPES.names[1:]]
+    classes = [{"name": name, "color": color} for name, color in zip(names, CITYSCAPES.colors, strict=True)]
     (root / "classes.json").write_text(json.dumps({"classes": classes}))
+    return names
 
 
-def copy_run(random_run, target, **data):
-    """The run, as if it had been trained on a folder."""
-    shutil.copytree(random_run.workdir, target)
-    saved = json.loads((target / "config.json").read_text())
-    saved["config"]["data"] |= data
-    if data["source"] == "folder":
-        saved["classes"]["names"][0] = EVIL_CLASS
-    (target / "config.json").write_text(json.dumps(saved))
-    return target
+def evaluated(random_run, place):
+    """The page that an evaluation of a run on that folder writes, and its scores."""
+    workdir = shutil.copytree(random_run.workdir, place / "run")
+    saved = json.loads((workdir / "config.json").read_text())
+    saved["config"]["data"] |= {"source": "folder", "dir": str(place / "data")}
+    saved["classes"]["names"] = write_folder(place / "data")
+    (workdir / "config.json").write_text(json.dumps(saved))
+    (workdir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    scores = evaluate(workdir, report=True, report_pictures=2)
+    return types.SimpleNamespace(path=workdir / "evaluation" / "val-report.html", scores=scores)
 
 
-def plain_run(workdir, config, random_variables):
-    """A run on drawn scenes without guidance."""
-    config = config.copy_and_resolve_references()
-    config.model.guidance = "none"
-    model = configuration.build_model(config.model, len(CITYSCAPES))
-    configuration.save_config(workdir, config, CITYSCAPES)
-    variables = random_variables(model)
-    with Checkpoints(workdir) as checkpoints:
-        state = TrainState(np.int32(1), **variables, opt_state=optax.sgd(0.1, 0.9).init(variables["params"]))
-        checkpoints.save(state, {"network": configuration.describe_network(config.model, len(CITYSCAPES))})
-    return workdir
+def written(random_run, path, count, guidance, trimap=None):
+    """The page of `count` scenes of Cityscapes with instances, of which a network gives labels at random."""
+    rng = np.random.default_rng(0)
+    scenes = SyntheticScenes(count, (64, 128))
+    config = random_run.config.copy_and_resolve_references()
+    config.model.guidance = guidance
+    survey, instances = Survey(19), InstanceCounts()
+    for index in range(count):
+        label, prediction = scenes[index]["label"], rng.integers(0, 19, (64, 128), np.int32)
+        survey.add({"index": index, "label": label}, prediction)
+        label_ids = np.array([7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33] + [0] * 237)
+        instances.update(instances_of(label_ids[label].astype(np.uint8)), prediction)
+    scores = {"split": "val", "step": 7, "images": count} | survey.matrix.scores(CITYSCAPES.names)
+    scores |= cityscapes_scores(survey.matrix, instances)
+    seen = {
+        "labels": rng.integers(0, 19, (64, 128), np.int32),
+        "bilinear_labels": rng.integers(0, 19, (64, 128), np.int32),
+        "offsets": rng.normal(size=(64, 128, 2)),
+    }
+    trained = Trained(random_run.model, random_run.variables, config, CITYSCAPES, 7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_page, "on_one_image", lambda trained, method: lambda image, size: seen)
+        patch.setattr(
+            report_page, "measure_speed", lambda trained, records: Speed(0.041, 0.04, 0.05, 9, (64, 128), "a device")
+        )
+        write_report(path, path.parent, trained, scenes, scores, survey, 1, trimap)
+    return types.SimpleNamespace(path=path, scores=scores)
+
+
+CURVES = [
+    {"upsampling": "fusion", "workdir": "runs/a", "miou": [0.25, 0.5, None]},
+    {"upsampling": "fusion", "workdir": "runs/<b>", "miou": [0.125, 0.25, 0.375]},
+    {"upsampling": "baseline", "workdir": "runs/c", "miou": [0.1, 0.2, 0.3]},
+]
 
 
 @pytest.fixture(scope="module")
-def page_of(random_run, random_variables, tmp_path_factory):
-    """The pages, by name, made before there is a browser: "five", "one", "plain" and "cityscapes"."""
+def page_of(random_run, tmp_path_factory):
+    """The pages, made before there is a browser: "run", "one" picture, "plain" upsampling, several "curves"."""
     place = tmp_path_factory.mktemp("reports")
-    found = {}
-    for name, names in (("five", [EVIL_PICTURE + end for end in "abcde"]), ("one", ["a"])):
-        write_folder(place / f"{name}-data", names)
-        workdir = copy_run(random_run, place / name, source="folder", dir=str(place / f"{name}-data"))
-        if name == "five":
-            (workdir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-        scores = evaluate(workdir, report=True, report_pictures=2)
-        found[name] = types.SimpleNamespace(path=workdir / "evaluation" / "val-report.html", scores=scores)
-    workdir = plain_run(place / "plain", random_run.config, random_variables)
-    scores = evaluate(workdir, report=True, report_pictures=1)
-    found["plain"] = types.SimpleNamespace(path=workdir / "evaluation" / "val-report.html", scores=scores)
-    write_cityscapes(place / "cityscapes-data", {"val": 2}, size=(64, 128))
-    workdir = copy_run(
-        random_run, place / "cityscapes", source="cityscapes", dir=str(place / "cityscapes-data"), partial=True
-    )
-    scores = evaluate(workdir, report=True, report_pictures=1, trimap=True)
-    found["cityscapes"] = types.SimpleNamespace(path=workdir / "evaluation" / "val-report.html", scores=scores)
-    return found
+    (place / "val-trimap.json").write_text(json.dumps({"distances": [1, 2, 4], "curves": CURVES}))
+    return {
+        "run": evaluated(random_run, place),
+        "one": written(random_run, place / "one.html", 1, "fusion"),
+        "plain": written(random_run, place / "plain.html", 3, "none"),
+        "curves": written(random_run, place / "curves.html", 2, "fusion", place / "val-trimap.json"),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +111,13 @@ def browser(page_of):
 
 
 @pytest.fixture(scope="module")
-def five(page_of):
-    return page_of["five"].path.as_uri()
+def run(page_of):
+    return page_of["run"].path.as_uri()
 
 
 @pytest.fixture
-def page(browser, five):
-    with visit(browser, five) as page:
+def page(browser, run):
+    with visit(browser, run) as page:
         yield page
 
 
@@ -125,12 +139,12 @@ def differing(first, second):
 
 
 def at(figure, part):
-    """Drags the slider to a part of the picture's width, from where it is, and looks."""
+    """Drags the slider from the middle to a part of the picture's width, and looks."""
     stage = figure.locator(".stage")
     stage.scroll_into_view_if_needed()
     box = stage.bounding_box()
     mouse, y = figure.page.mouse, box["y"] + box["height"] * 0.8
-    mouse.move(box["x"] + box["width"] * float(figure.locator("input").input_value()) / 100, y)
+    mouse.move(box["x"] + box["width"] / 2, y)
     mouse.down()
     mouse.move(box["x"] + box["width"] * part, y, steps=4)
     mouse.up()
@@ -167,8 +181,8 @@ def test_the_keyboard_moves_the_slider_and_the_picture_with_it(page):
     assert layer.evaluate(f"node => {clip}") in ("inset(0px)", "inset(0px 0px 0px 0%)")
 
 
-def test_a_tap_moves_the_slider_on_a_phone(browser, five):
-    with visit(browser, five, width=PHONE, height=844, has_touch=True, is_mobile=True) as page:
+def test_a_tap_moves_the_slider_on_a_phone(browser, run):
+    with visit(browser, run, width=PHONE, height=844, has_touch=True, is_mobile=True) as page:
         stage = page.locator(".stage").first
         stage.scroll_into_view_if_needed()
         box = stage.bounding_box()
@@ -220,7 +234,7 @@ def test_the_class_table_has_the_scores_and_a_dash_for_what_never_occurs(page, p
     rows = {}
     for row in page.locator("#classes .scores tbody tr").all():
         rows[row.locator("th").inner_text()] = row.locator("td").all_inner_texts()
-    for name, iou in page_of["five"].scores["iou"].items():
+    for name, iou in page_of["run"].scores["iou"].items():
         assert rows[name][0] == ("–" if iou is None else f"{100 * iou:.1f}")
     assert rows["fence"] == ["–", "–", "–", "0.00"]
 
@@ -261,49 +275,47 @@ def test_the_matrix_says_by_mouse_and_keyboard_what_a_cell_is(page):
 
 def test_the_matrix_holds_the_pixels_from_which_the_scores_are(page, page_of):
     counts = counts_of(page)
-    assert np.trace(counts) / counts.sum() == pytest.approx(page_of["five"].scores["accuracy"])
+    assert np.trace(counts) / counts.sum() == pytest.approx(page_of["run"].scores["accuracy"])
 
 
 def test_cityscapes_further_scores_are_shown(browser, page_of):
-    made = page_of["cityscapes"]
+    made = page_of["plain"]
     with visit(browser, made.path.as_uri()) as page:
-        tables = page.locator("#classes .scores")
-        for table, iou, weighted in ((0, "iou", "iiou"), (1, "category_iou", "category_iiou")):
-            for row in tables.nth(table).locator("tbody tr").all():
-                name = row.locator("th").inner_text()
-                expected = [
-                    "–" if made.scores[key][name] is None else f"{100 * made.scores[key][name]:.1f}"
-                    for key in (iou, weighted)
-                ]
+        for table, keys in enumerate((("iou", "iiou"), ("category_iou", "category_iiou"))):
+            rows = page.locator("#classes .scores").nth(table).locator("tbody tr").all()
+            for row in rows:
+                values = [made.scores[key][row.locator("th").inner_text()] for key in keys]
+                expected = ["–" if value is None else f"{100 * value:.1f}" for value in values]
                 assert row.locator("td").all_inner_texts()[:2] == expected
+            assert len(rows) == len(made.scores[keys[0]])
         assert {"Mean iIoU", "mIoU of categories"} <= set(page.locator(".headline dt").all_inner_texts())
 
 
-def test_with_a_trimap_the_curves_of_its_file_are_drawn(browser, page_of):
-    path = page_of["cityscapes"].path
-    curves = json.loads((path.parent / "val-trimap.json").read_text())["curves"]
-    with visit(browser, path.as_uri()) as page:
-        assert page.locator("#boundaries polyline").count() == len(curves) == 2
-        texts = page.locator("#boundaries circle title").all_text_contents()
-    values = [value for curve in curves for value in curve["miou"] if value is not None]
-    assert [float(text.split(": ")[1]) for text in texts] == pytest.approx([100 * value for value in values], rel=1e-3)
+def test_the_curves_of_a_trimap_of_several_runs_are_drawn_by_name(browser, page_of):
+    with visit(browser, page_of["curves"].path.as_uri()) as page:
+        dots = page.locator("#boundaries svg g").evaluate_all(
+            "groups => groups.map(group => [...group.querySelectorAll('circle title')].map(title => title.textContent))"
+        )
+        assert dots == [["1: 25", "2: 50"], ["1: 12.5", "2: 25", "4: 37.5"], ["1: 10", "2: 20", "4: 30"]]
+        names = page.locator("#boundaries .chip").all_inner_texts()
+        assert names == ["fusion, runs/a", "fusion, runs/<b>", "baseline"]
 
 
 # Whatever the names and the runs
 
 
-def test_names_of_classes_and_pictures_are_text_and_nothing_else(browser, five, page_of):
+def test_names_of_classes_and_pictures_are_text_and_nothing_else(browser, run, page_of):
     said = []
     with visit(browser, "about:blank") as page:
         page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-        page.goto(five)
+        page.goto(run)
         assert page.locator("#classes th", has_text=EVIL_CLASS).first.inner_text() == EVIL_CLASS
         assert all(name.startswith(EVIL_PICTURE) for name in page.locator(".picture .name").all_inner_texts())
         page.locator(".matrix td").first.hover()
         assert page.locator(".readout").inner_text().startswith(EVIL_CLASS)
         assert page.locator("script").count() == 1 and page.locator("img[onerror]").count() == 0
     assert said == []
-    text = page_of["five"].path.read_text()
+    text = page_of["run"].path.read_text()
     assert text.count("<script") == 1 and "<img src=x" not in text
 
 
@@ -343,11 +355,12 @@ def test_the_time_of_an_image_is_within_what_was_measured(page):
 # However it is looked at
 
 
-@pytest.mark.parametrize("width", [320, PHONE, 768, 1280, 1920])
-def test_the_page_is_never_wider_than_its_window(browser, page_of, width):
-    for made in page_of.values():
-        with visit(browser, made.path.as_uri(), width=width) as page:
-            assert overflow(page) <= 0
+@pytest.mark.parametrize("name", ["run", "one", "plain", "curves"])
+def test_the_page_is_never_wider_than_its_window(browser, page_of, name):
+    with visit(browser, page_of[name].path.as_uri()) as page:
+        for width in (320, PHONE, 768, 1280, 1920):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert overflow(page) <= 0, width
 
 
 CONTRASTS = """
@@ -382,16 +395,16 @@ CONTRASTS = """
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_all_text_stands_out_from_what_is_behind_it_in_light_and_dark(browser, five, dark):
-    with visit(browser, five, dark=dark) as page:
+def test_all_text_stands_out_from_what_is_behind_it_in_light_and_dark(browser, run, dark):
+    with visit(browser, run, dark=dark) as page:
         seen = page.evaluate(CONTRASTS)
     assert len(seen["found"]) > 300
     assert [text for contrast, text in seen["found"] if contrast < 4.5] == []
     assert seen["background"] < 0.02 if dark else seen["background"] > 0.9
 
 
-def test_on_paper_all_layers_are_beside_one_another_and_it_is_light(browser, five):
-    with visit(browser, five, dark=True) as page:
+def test_on_paper_all_layers_are_beside_one_another_and_it_is_light(browser, run):
+    with visit(browser, run, dark=True) as page:
         page.emulate_media(media="print", color_scheme="dark")
         boxes = [layer.bounding_box() for layer in page.locator(".picture").first.locator(".layer").all()]
         assert len(boxes) == 5 and all(box["width"] > 20 for box in boxes)
@@ -400,8 +413,8 @@ def test_on_paper_all_layers_are_beside_one_another_and_it_is_light(browser, fiv
         assert page.evaluate(CONTRASTS)["background"] > 0.9
 
 
-def test_without_scripts_all_layers_and_numbers_are_there(browser, five):
-    with visit(browser, five, java_script_enabled=False) as page:
+def test_without_scripts_all_layers_and_numbers_are_there(browser, run):
+    with visit(browser, run, java_script_enabled=False) as page:
         assert all(layer.is_visible() for layer in page.locator(".picture").first.locator(".layer").all())
         assert not page.locator(".picture input").first.is_visible() and page.locator(".matrix td").first.is_visible()
 
