@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 WIDTH, HEIGHT = 440, 260
-LEFT, RIGHT, TOP, BOTTOM = 46, 428, 14, 214  # of the plot
+LEFT, RIGHT, TOP, BOTTOM = 60, 420, 14, 214  # of the plot
 _TICKS = 5  # about
 _MOST_POINTS = 400  # of a line; more are joined to their means
 _MOST_DOTS = 60
@@ -41,7 +41,7 @@ def line_chart(title: str, x_label: str, curves: Mapping[str, Points], log_x: Se
     Args:
       title, x_label: what is drawn, with units.
       curves: (x, y) by name; points whose y is None or not finite are left out.
-      log_x: ticks of a logarithmic horizontal axis, ascending. Without them it is linear, with round ticks.
+      log_x: ticks of a logarithmic horizontal axis, ascending. Without them it is linear, from 0, with round ticks.
 
     Returns:
       The chart, or None if there is no point.
@@ -51,10 +51,9 @@ def line_chart(title: str, x_label: str, curves: Mapping[str, Points], log_x: Se
     if not len(every):
         return None
     y_values = round_ticks(every[:, 1].min(), every[:, 1].max())
-    x_values = list(log_x) or [
-        value for value in round_ticks(every[:, 0].min(), every[:, 0].max()) if value <= every[:, 0].max()
-    ]
-    x_range = (log_x[0], log_x[-1]) if log_x else (min(x_values[0], every[:, 0].min()), every[:, 0].max())
+    last = every[:, 0].max()
+    x_values = list(log_x) or [value for value in round_ticks(0, last) if 0 <= value <= last]
+    x_range = (log_x[0], log_x[-1]) if log_x else (0, last)
     across = _axis(*x_range, LEFT, RIGHT, bool(log_x))
     up = _axis(y_values[0], y_values[-1], BOTTOM, TOP)
     lines = []
@@ -66,8 +65,8 @@ def line_chart(title: str, x_label: str, curves: Mapping[str, Points], log_x: Se
     return Chart(
         title,
         x_label,
-        [(across(value), f"{value:g}") for value in x_values],
-        [(up(value), f"{value:g}") for value in y_values],
+        [(across(value), _short(value)) for value in x_values],
+        [(up(value), _short(value)) for value in y_values],
         lines,
     )
 
@@ -82,6 +81,12 @@ def round_ticks(lowest: float, highest: float) -> list[float]:
     step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first, last = math.floor(lowest / step + 1e-9), math.ceil(highest / step - 1e-9)
     return [float(f"{number * step:.10g}") for number in range(first, last + 1)]
+
+
+def _short(value: float) -> str:
+    """A number in the few letters that there is room for beside the axis."""
+    text = f"{value:g}"
+    return text if len(text) <= 6 else f"{value:.2g}"
 
 
 def _axis(first: float, last: float, start: int, end: int, logarithmic: bool = False):

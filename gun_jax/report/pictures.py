@@ -31,7 +31,7 @@ class Layers:
       miou: 0 to 1.
       photos: uint8 (h, w, 3) by name: "image", and "offsets" if the network has some.
       maps: uint8 (h, w) by name, and the palette of each, uint8 (256, 3): "truth", "prediction", "errors".
-      legend: (name, colour, IoU) of the classes that occur in truth or prediction, "ignored" last.
+      legend: (name, colour, IoU) of the classes that occur in truth or prediction, the largest first, and "ignored".
       shares: how many of the pixels that count are of which verdict, 0 to 1.
       full_color: the offset, in pixels of the low-resolution map, that has the full colour; None without offsets.
     """
@@ -91,9 +91,10 @@ def take_apart(record: dict, seen: dict, classes: ClassMap, guided: bool, most_p
     palette = classes.palette()
     maps = {"truth": (truth, palette), "prediction": (labels, palette), "errors": (found, error_palette)}
     iou = matrix.iou()
-    occurring = np.union1d(truth, labels).tolist()
-    legend = [(classes.names[i], hex_color(classes.colors[i]), none_for_nan(iou[i])) for i in occurring if i != IGNORE]
-    if IGNORE in occurring:
+    sizes = np.bincount(truth.ravel(), minlength=256) + np.bincount(labels.ravel(), minlength=256)
+    occurring = sorted(np.flatnonzero(sizes[:IGNORE]).tolist(), key=lambda i: -sizes[i])
+    legend = [(classes.names[i], hex_color(classes.colors[i]), none_for_nan(iou[i])) for i in occurring]
+    if sizes[IGNORE]:
         legend.append(("ignored", hex_color((0, 0, 0)), None))
     size = truth.shape
     shown = _fitting(size, most_pixels)

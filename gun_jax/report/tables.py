@@ -64,8 +64,8 @@ def category_rows(scores: dict[str, Any]) -> list[ClassRow]:
 
 
 def weakest(rows: list[ClassRow], most: int = 3) -> list[ClassRow]:
-    """The classes of the lowest IoU of those that occur in the truth, the lowest first."""
-    return sorted((row for row in rows if row.share), key=lambda row: row.iou or 0)[:most]
+    """The classes of the lowest IoU of those that occur in the truth, the lowest first; of equal ones the larger."""
+    return sorted((row for row in rows if row.share), key=lambda row: (row.iou or 0, -(row.share or 0)))[:most]
 
 
 @dataclasses.dataclass(frozen=True)

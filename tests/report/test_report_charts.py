@@ -34,6 +34,11 @@ def test_on_a_logarithmic_axis_equal_factors_are_equal_steps():
     assert [text for _, text in chart.x_ticks] == ["1", "10", "100"]
 
 
+def test_a_linear_axis_begins_at_zero():
+    chart = line_chart("loss", "epoch", {"a": [(5, 0), (10, 100)]})
+    assert places(chart) == [((LEFT + RIGHT) / 2, BOTTOM), (RIGHT, TOP)] and chart.x_ticks[0] == (LEFT, "0")
+
+
 def test_what_has_no_value_is_left_out():
     chart = line_chart("mIoU", "pixels", {"a": [(0, 0), (1, None), (2, math.nan), (4, 4)]})
     assert places(chart) == [(LEFT, BOTTOM), (RIGHT, TOP)]

@@ -1,4 +1,4 @@
-"""The page of a report in a browser: a run on pictures of two sizes, with a class and pictures of evil names."""
+"""The page of a report in a browser: of a run with a class and pictures of evil names, and of other kinds of run."""
 
 import itertools
 import json
@@ -23,17 +23,18 @@ from gun_jax.report import page as report_page
 from gun_jax.report.speed import Speed
 
 EVIL_CLASS, EVIL_PICTURE = "<script>alert(1)</script>", "<img src=x onerror=alert(1)>"
-SIZES = [(64, 128)] * 4 + [(96, 64)]
+SIZES = [(64, 128), (96, 64), (64, 128)]
 PHONE = 390
 ROWS = [{"step": step, "epoch": step / 4, "loss": 3.0 / step, "learning_rate": 0.1} for step in (1, 2, 3)]
 
 
 def write_folder(root):
-    """Drawn scenes of two sizes, without fences; "road", which has the most pixels, is called evilly."""
+    """Five drawn scenes without fences; "road", which has the most pixels, is called evilly."""
     for part in ("images", "labels"):
         (root / "val" / part).mkdir(parents=True)
-    for index, size in enumerate(SIZES):
-        scene = SyntheticScenes(1, size, seed=index)[0]
+    scenes = SyntheticScenes(5, (64, 128))
+    for index in range(5):
+        scene = scenes[index]
         label = np.where(scene["label"] == 4, 255, scene["label"])
         Image.fromarray(scene["image"]).save(root / "val" / "images" / f"{EVIL_PICTURE}{index}.png")
         Image.fromarray(label).save(root / "val" / "labels" / f"{EVIL_PICTURE}{index}.png")
@@ -56,27 +57,29 @@ def evaluated(random_run, place):
 
 
 def written(random_run, path, count, guidance, trimap=None):
-    """The page of `count` scenes of Cityscapes with instances, of which a network gives labels at random."""
+    """The page of `count` scenes of Cityscapes with instances, of two sizes, which a network labels at random."""
     rng = np.random.default_rng(0)
-    scenes = SyntheticScenes(count, (64, 128))
+    scenes = [SyntheticScenes(1, size, seed=seed)[0] for seed, size in enumerate(SIZES[:count])]
     config = random_run.config.copy_and_resolve_references()
     config.model.guidance = guidance
+    label_ids = np.array(
+        [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33] + [0] * 237, np.uint8
+    )
     survey, instances = Survey(19), InstanceCounts()
-    for index in range(count):
-        label, prediction = scenes[index]["label"], rng.integers(0, 19, (64, 128), np.int32)
-        survey.add({"index": index, "label": label}, prediction)
-        label_ids = np.array([7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33] + [0] * 237)
-        instances.update(instances_of(label_ids[label].astype(np.uint8)), prediction)
+    for index, scene in enumerate(scenes):
+        prediction = rng.integers(0, 19, scene["label"].shape, np.int32)
+        survey.add(scene | {"index": index}, prediction)
+        instances.update(instances_of(label_ids[scene["label"]]), prediction)
     scores = {"split": "val", "step": 7, "images": count} | survey.matrix.scores(CITYSCAPES.names)
     scores |= cityscapes_scores(survey.matrix, instances)
-    seen = {
-        "labels": rng.integers(0, 19, (64, 128), np.int32),
-        "bilinear_labels": rng.integers(0, 19, (64, 128), np.int32),
-        "offsets": rng.normal(size=(64, 128, 2)),
-    }
+
+    def explain(image, size):
+        labels, bilinear = rng.integers(0, 19, (2, *size), np.int32)
+        return {"labels": labels, "bilinear_labels": bilinear, "offsets": rng.normal(size=(*size, 2))}
+
     trained = Trained(random_run.model, random_run.variables, config, CITYSCAPES, 7)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report_page, "on_one_image", lambda trained, method: lambda image, size: seen)
+        patch.setattr(report_page, "on_one_image", lambda trained, method: explain)
         patch.setattr(
             report_page, "measure_speed", lambda trained, records: Speed(0.041, 0.04, 0.05, 9, (64, 128), "a device")
         )
