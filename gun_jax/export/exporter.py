@@ -14,6 +14,7 @@ import rich.console
 
 import gun_jax
 from gun_jax.configuration import SAVED_NAME, describe_network, save_config
+from gun_jax.counting import parameters
 from gun_jax.data.folders import FolderSource
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError, check_choice, check_count

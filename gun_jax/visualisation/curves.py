@@ -27,7 +27,7 @@ def curve_figure(rows: list[dict], path: str | os.PathLike) -> None:
     Raises:
       InputError: no row has an epoch and one of these values, or the file cannot be written.
     """
-    loss, rate, miou = _curve(rows, "loss"), _curve(rows, "learning_rate"), _curve(rows, _miou_name(rows))
+    loss, rate, miou = curve(rows, "loss"), curve(rows, "learning_rate"), curve(rows, _miou_name(rows))
     if not (len(loss) or len(miou)):
         raise InputError(f'curves: none of {len(rows)} rows has "epoch" and "loss" or "val/miou"; nothing to draw')
     figure = Figure(figsize=(7, 5), dpi=_DPI, layout="constrained")
@@ -70,7 +70,7 @@ def comparison_figure(runs: Mapping[str, list[dict]], path: str | os.PathLike) -
     Raises:
       InputError: there is nothing to draw, or the file cannot be written.
     """
-    curves = {name: (_thinned(_curve(rows, "loss")), _curve(rows, _miou_name(rows))) for name, rows in runs.items()}
+    curves = {name: (_thinned(curve(rows, "loss")), curve(rows, _miou_name(rows))) for name, rows in runs.items()}
     if not any(len(curve) for pair in curves.values() for curve in pair):
         raise InputError(f'curves: no row of {len(runs)} runs has "epoch" and "loss" or "val/miou"; nothing to draw')
     beside = max(1, min(_LEGEND_COLUMNS, _LEGEND_LETTERS // (max(map(len, curves)) + 8)))
@@ -110,8 +110,8 @@ def _miou_name(rows: list[dict]) -> str:
     return names[-1] if names else "val/miou"
 
 
-def _curve(rows: list[dict], name: str) -> np.ndarray:
-    """(epoch, value) of the rows that have both as finite numbers, by epoch: float64 (N, 2)."""
+def curve(rows: list[dict], name: str) -> np.ndarray:
+    """The (epoch, value) of the rows that have both as finite numbers, by epoch: float64 (N, 2)."""
     values = {row["epoch"]: row[name] for row in rows if row.get("epoch") is not None and row.get(name) is not None}
     curve = np.array(sorted(values.items()), np.float64).reshape(-1, 2)
     return curve[np.isfinite(curve).all(-1)]
