@@ -50,6 +50,34 @@ def define_config() -> flags.FlagHolder:
     )
 
 
+def define_network() -> Callable[[], dict[str, Any]]:
+    """Defines `--workdir`, `--step`, `--engine` and `--size`, for programs that label pictures.
+
+    Returns:
+      What gives their values, as the arguments of `gun_jax.prediction.loading.load_segmenter`; a size of another form
+      is an InputError.
+    """
+    workdir = flags.DEFINE_string(
+        "workdir", None, "Folder of a run; by default the network that comes with the package."
+    )
+    step = flags.DEFINE_integer("step", None, "Its checkpoint; by default the newest.")
+    engine = flags.DEFINE_enum(
+        "engine", "jax", ["jax", "openvino"], "What computes; openvino is of the `export` extra."
+    )
+    size = flags.DEFINE_string(
+        "size",
+        None,
+        "HEIGHTxWIDTH of the pictures that the network learned from, if the run does not say; larger ones are shrunk "
+        "to about as many pixels.",
+    )
+    return lambda: {
+        "workdir": pathlib.Path(workdir.value) if workdir.value else None,
+        "step": step.value,
+        "engine": engine.value,
+        "size": parse_size("--size", size.value) if size.value else None,
+    }
+
+
 def run(main: Callable[[], None], arguments_are: str = "") -> None:
     """Parses the flags and calls `main`; bad input ends the program with one line and status 2.
 

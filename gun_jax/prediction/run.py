@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import rich.console
 import rich.text
 
-from gun_jax import pretrained
 from gun_jax.data.classes import ClassMap
 from gun_jax.errors import InputError
-from gun_jax.inference import load_checkpoint
 from gun_jax.prediction.inputs import find_inputs
+from gun_jax.prediction.loading import load_segmenter
 from gun_jax.prediction.predict import Counts, predict
 from gun_jax.prediction.results import Painter, Results
-from gun_jax.prediction.segmenter import Segmenter, Size
+from gun_jax.prediction.segmenter import Size
 from gun_jax.prediction.window import Window
 
 
@@ -38,8 +37,7 @@ def run_prediction(
     Args:
       arguments: files, folders and patterns.
       camera: number of one, to label, too.
-      workdir, step: of a run; None: the network that comes with the package, the newest checkpoint.
-      engine, size: see `Segmenter`.
+      workdir, step, engine, size: see `load_segmenter`.
       output, kinds: see `Results`.
       opacity: of the colours, 0 to 1.
       show: whether to open a window.
@@ -56,17 +54,10 @@ def run_prediction(
         console.print(line, soft_wrap=True)
     counts = Counts()
     if inputs:
-        trained = load_checkpoint(workdir or pretrained.FOLDER, step)
-        if workdir is None:
-            console.print(
-                f"by the network that comes with gun_jax, of {len(trained.classes)} classes of street scenes (CamVid); "
-                "yours: --workdir=DIR",
-                soft_wrap=True,
-            )
-        _show_legend(trained.classes, console)
-        painter = Painter(trained.classes, opacity)
-        results = Results(output, kinds, trained.classes, painter)
-        segmenter = Segmenter(trained, engine, size)
+        segmenter = load_segmenter(workdir, step, engine, size, console)
+        _show_legend(segmenter.classes, console)
+        painter = Painter(segmenter.classes, opacity)
+        results = Results(output, kinds, segmenter.classes, painter)
         with Window("gun_jax") if show else contextlib.nullcontext() as window:
             counts = predict(segmenter, inputs, results, painter, console, window, batch, threads, most)
             if window and camera is None and not any(source.video for source in inputs):

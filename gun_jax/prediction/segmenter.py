@@ -36,6 +36,7 @@ class Segmenter:
 
     Attributes:
       classes: names and colours of the labels.
+      most_pixels: of a picture that is not shrunk.
 
     Raises:
       InputError: another engine or size, or OpenVINO is not installed.
@@ -47,6 +48,7 @@ class Segmenter:
             check_size("Segmenter", "size", size)
         self.classes = trained.classes
         self._learned_size = size or trained.picture_size
+        self.most_pixels = _most_pixels(self._learned_size)
         self._trained = trained
         self._label: Callable[[np.ndarray, Size], np.ndarray]
         self._label = _by_jax(trained) if engine == "jax" else _by_openvino(trained)
@@ -99,11 +101,18 @@ def network_size(shape: Size, learned: Size | None) -> Size:
     """The size at which a network sees a picture of this shape, if it learned from pictures of size `learned`."""
     if shape == learned:
         return shape
-    most = math.prod(learned) if learned else _MOST_PIXELS
+    most = _most_pixels(learned)
     scale = min(1.0, math.sqrt(most / math.prod(shape)))
     step = _STEP if scale == 1.0 else _SHRUNK_STEP
-    height, width = (max(_LEAST_SIDE, step * round(side * scale / step)) for side in shape)
+    longest = max(
+        _LEAST_SIDE, most // _LEAST_SIDE // step * step
+    )  # of a picture of a few rows: else it would fill the memory
+    height, width = (min(longest, max(_LEAST_SIDE, step * round(side * scale / step))) for side in shape)
     return height, width
+
+
+def _most_pixels(learned: Size | None) -> int:
+    return math.prod(learned) if learned else _MOST_PIXELS
 
 
 def labels_size(seen: Size, shape: Size) -> Size:

@@ -16,13 +16,7 @@ from absl import flags
 from gun_jax import command_line
 from gun_jax.errors import InputError
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a run; by default the network that comes with the package.")
-_STEP = flags.DEFINE_integer("step", None, "Its checkpoint; by default the newest.")
-_ENGINE = flags.DEFINE_enum("engine", "jax", ["jax", "openvino"], "What computes; openvino is of the `export` extra.")
-_SIZE = flags.DEFINE_string(
-    "size", None, "HEIGHTxWIDTH of the pictures that the network learned from, if the run does not say; larger ones "
-    "are shrunk to about as many pixels."
-)  # fmt: skip
+_NETWORK = command_line.define_network()
 _CAMERA = flags.DEFINE_integer("camera", None, "Number of a camera, as 0.")
 _OUTPUT = flags.DEFINE_string("output", "predictions", "Folder for results.")
 _WRITE = flags.DEFINE_list(
@@ -41,16 +35,13 @@ def main() -> None:
             raise InputError(f"--{flag.name} is {flag.value}; expected 1 or more")
     if _CAMERA.value is not None and _CAMERA.value < 0:
         raise InputError(f"--camera is {_CAMERA.value}; expected 0 or more")
-    size = command_line.parse_size("--size", _SIZE.value) if _SIZE.value else None
+    network = _NETWORK()
     from gun_jax.prediction.run import run_prediction  # after the flags: bad ones are told at once
 
     run_prediction(
         command_line.other_arguments(),
         camera=_CAMERA.value,
-        workdir=pathlib.Path(_WORKDIR.value) if _WORKDIR.value else None,
-        step=_STEP.value,
-        engine=_ENGINE.value,
-        size=size,
+        **network,
         output=pathlib.Path(_OUTPUT.value),
         kinds=[kind for kind in _WRITE.value if kind],
         opacity=_OPACITY.value,

@@ -60,7 +60,7 @@ def test_of_larger_pictures_the_network_sees_shrunk_ones_and_labels_are_finer(se
         ((4000, 3000), (360, 480), (480, 352)),  # upright: as many pixels, not as wide
         ((240, 320), (360, 480), (240, 320)),  # never enlarged,
         ((1, 1), (360, 480), (64, 64)),  # but to 64 pixels
-        ((100, 10000), (360, 480), (64, 4160)),
+        ((100, 10000), (360, 480), (64, 2688)),  # not more, where a side cannot be less
     ],
 )
 def test_what_the_network_sees_has_about_the_pixels_it_learned_from(shape, learned, expected):

@@ -1,0 +1,42 @@
+"""A page at which you see labels of pictures, videos and your webcam: open the address that it tells.
+
+    python serve.py
+    python serve.py --workdir=runs/gun --port=8080
+
+Without --workdir the network that comes with the package does it, which knows CamVid's 11 classes of street scenes.
+Only this machine can reach it, unless --host says otherwise: docs/serve.md.
+"""
+
+from absl import flags
+
+from gun_jax import command_line
+from gun_jax.errors import InputError
+
+_NETWORK = command_line.define_network()
+_HOST = flags.DEFINE_string("host", "127.0.0.1", "Address at which to listen; 0.0.0.0 is all that this machine has.")
+_PORT = flags.DEFINE_integer("port", 8000, "Port; 0 is any that is free.", lower_bound=0, upper_bound=65535)
+_NAMES = flags.DEFINE_list("names", [], "Host names of the page, if it is not called localhost or by numbers.")
+_MEGABYTES = flags.DEFINE_float("megabytes", 20.0, "Of a picture file, at most.")
+_MEGAPIXELS = flags.DEFINE_float("megapixels", 40.0, "Of a picture, at most.")
+
+
+def main() -> None:
+    for flag in (_MEGABYTES, _MEGAPIXELS):
+        if not 0 < flag.value < 1e6:
+            raise InputError(f"--{flag.name} is {flag.value:g}; expected more than 0")
+    network = _NETWORK()
+    from gun_jax.serving.run import run_server  # after the flags: bad ones are told at once
+
+    run_server(
+        **network,
+        host=_HOST.value,
+        port=_PORT.value,
+        names=_NAMES.value,
+        megabytes=_MEGABYTES.value,
+        megapixels=_MEGAPIXELS.value,
+    )
+
+
+def run() -> None:
+    """The program."""
+    command_line.run(main)

@@ -1,0 +1,7 @@
+#!/usr/bin/env python3
+"""Serves the live page: `python serve.py --help`, gun_jax/programs/serve.py."""
+
+from gun_jax.programs.serve import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,309 @@
+"""The server of the live page, asked by HTTP."""
+
+import io
+import json
+import socket
+import struct
+import threading
+import time
+import types
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from serving_by_hand import CLASSES, RedTells, as_file, ask, from_file, parts_of_form, quarters, serving, wait_until
+
+from gun_jax.data.synthetic import SyntheticScenes
+from gun_jax.inference import load_checkpoint
+from gun_jax.prediction.segmenter import Segmenter, network_size
+from gun_jax.serving.application import MOST_AT_ONCE
+from gun_jax.serving.labelling import Labeller
+from gun_jax.visualisation import offset_colors
+
+
+@pytest.fixture(scope="module")
+def url():
+    with serving() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def trained(random_run):
+    """A server of a network, and the network."""
+    segmenter = Segmenter(load_checkpoint(random_run.workdir))
+    with serving(Labeller(segmenter, 10**6)) as url:
+        yield types.SimpleNamespace(url=url, segmenter=segmenter)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return SyntheticScenes(1, (64, 128), seed=3)[0]["image"]
+
+
+def refused(answer, status, *words):
+    """An answer of this status that tells in one line of these words."""
+    assert answer.status == status, answer.content
+    line = json.loads(answer.content)["error"]
+    assert len(line.splitlines()) == 1
+    for word in words:
+        assert word in line
+
+
+# Labels and offsets
+
+
+def test_labels_are_the_network_s_for_the_same_picture(trained, scene):
+    answer = ask(trained.url, "POST", "/api/label", as_file(scene))
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "image/png")
+    labels = from_file(answer.content)
+    np.testing.assert_array_equal(labels, trained.segmenter(scene[None])[0])
+    assert len(np.unique(labels)) > 3
+
+
+def test_labels_and_offsets_are_the_network_s_for_the_same_picture(trained, scene):
+    answer = ask(trained.url, "POST", "/api/explain", as_file(scene))
+    files = parts_of_form(answer)
+    labels, offsets = trained.segmenter.explain(scene)
+    colors, full_color = offset_colors(offsets)
+    np.testing.assert_array_equal(from_file(files["labels"]), labels)
+    np.testing.assert_array_equal(from_file(files["offsets"]), colors)
+    assert float(answer.headers["Offsets-Full-Color"]) == pytest.approx(full_color, rel=1e-5)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_photograph_that_a_camera_stored_turned_is_labelled_upright(url, orientation):
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    content = as_file(quarters(64, 96), "jpeg", exif=tags, quality=95)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))))
+    labels = from_file(ask(url, "POST", "/api/label", content).content)
+    inside = np.abs(upright[..., 0] % 64 - 32.0) < 20  # not at borders of classes, where decoders may differ
+    np.testing.assert_array_equal(labels[inside], upright[..., 0][inside] // 64)
+
+
+def test_answers_tell_the_time_of_each_part(url):
+    for path in ("/api/label", "/api/explain"):
+        timing = ask(url, "POST", path, as_file(quarters())).headers["Server-Timing"]
+        parts = dict(part.split(";dur=") for part in timing.split(", "))
+        assert list(parts) == ["decode", "label", "encode"]
+        assert all(0 < float(time) < 10_000 for time in parts.values())
+
+
+def test_the_page_is_told_classes_and_limits(url):
+    facts = json.loads(ask(url, "GET", "/api/network").content)
+    assert [(one["name"], tuple(one["color"])) for one in facts.pop("classes")] == list(
+        zip(CLASSES.names, CLASSES.colors, strict=True)
+    )
+    limits = {"frame_pixels": 120 * 160, "most_pixels": 10**6, "most_bytes": 10**6}
+    assert facts == limits | {"name": "tested", "engine": "jax"}
+
+
+def test_the_example_is_a_drawn_scene_of_the_size_that_a_webcam_s_pictures_are_sent_in(url):
+    answer = ask(url, "GET", "/api/example?number=7")
+    np.testing.assert_array_equal(from_file(answer.content), SyntheticScenes(8, (120, 160))[7]["image"])
+
+
+# What is refused
+
+
+def png_of_size(width, height):
+    """A whole PNG file that promises so many pixels, and has none."""
+    chunks = [
+        (b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(b"")),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+@pytest.mark.parametrize("path", ["/api/label", "/api/explain"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", ["not a picture", "JPEG"]),
+        (b"no picture", ["not a picture", "JPEG"]),
+        (as_file(quarters())[:-30], ["cut off"]),
+        (as_file(quarters(), "gif"), ["not a picture that is known", "PNG"]),
+        (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 100000 +X 100000\n", ["not a picture that is known"]),
+        (png_of_size(1001, 1000), ["1001x1000", "at most 1000000 pixels"]),
+        (png_of_size(2**30, 2**30), ["too many pixels"]),
+    ],
+    ids=["empty", "text", "cut off", "GIF", "HDR", "too many pixels", "bomb"],
+)  # fmt: skip
+def test_what_is_no_picture_is_refused_in_a_line(url, path, content, words):
+    refused(ask(url, "POST", path, content), 400, *words)
+
+
+@pytest.mark.parametrize("number", ["x", "-1", "1.5", "%C2%B2", "1" * 30])
+def test_an_example_of_no_number_is_refused(url, number):
+    refused(ask(url, "GET", f"/api/example?number={number}"), 400, "number is", "whole number")
+
+
+def test_a_file_that_promises_to_be_too_large_is_refused_before_it_is_sent(url):
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(b"POST /api/label HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000001\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def test_a_file_that_does_not_say_how_large_it_is_is_refused_where_it_gets_too_large(url):
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(b"POST /api/label HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(11):  # and it does not end
+            connection.sendall(b"186a0\r\n" + bytes(100_000) + b"\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def test_a_file_that_is_too_large_is_told_so_when_all_was_sent(url):
+    refused(ask(url, "POST", "/api/label", bytes(3 * 10**6)), 413, "larger than 1 MB")
+
+
+def test_a_file_of_the_largest_size_is_taken_and_one_of_a_byte_more_is_not():
+    content = as_file(quarters())
+    with serving(most_bytes=len(content)) as url:
+        assert ask(url, "POST", "/api/label", content).status == 200
+        refused(ask(url, "POST", "/api/label", content + b"."), 413)
+
+
+def test_a_file_that_does_not_arrive_is_given_up():
+    with (
+        serving(seconds=0.2) as url,
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection,
+    ):
+        connection.sendall(b"POST /api/label HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
+        connection.settimeout(20)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 408")
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/../run.py", "/%2e%2e/run.py", "//etc/passwd", "/..%2frun.py", "/a\\b"])
+def test_there_are_no_other_files(url, path):
+    refused(ask(url, "GET", path), 404)
+
+
+# Other sites
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "", "[::", "a b"]
+)
+def test_a_host_by_another_name_is_refused(url, host):
+    for method, path in (("GET", "/"), ("GET", "/api/network"), ("POST", "/api/label")):
+        refused(ask(url, method, path, Host=host), 403, "not called")
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost:8000", "127.0.0.1:80", "[::1]:8000", "192.168.1.5:8000"])
+def test_localhost_and_addresses_in_numbers_are_served(url, host):
+    assert ask(url, "GET", "/", Host=host).status == 200
+
+
+def test_a_host_is_served_by_the_name_that_the_command_line_gives_it():
+    with serving(names=["Label.Example.org"]) as url:
+        assert ask(url, "GET", "/", Host="label.example.org").status == 200
+        assert ask(url, "GET", "/", Host="other.example.org").status == 403
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "https://127.0.0.1", "http://127.0.0.1:1", "http://localhost:8000", "null", "x"]
+)
+def test_what_the_page_of_another_site_sends_is_refused(url, origin):
+    for path in ("/api/label", "/api/explain"):
+        refused(ask(url, "POST", path, as_file(quarters()), Origin=origin), 403, "own page")
+
+
+def test_what_the_own_page_and_other_programs_send_is_taken(url):
+    for headers in ({"Origin": url}, {}):
+        assert ask(url, "POST", "/api/label", as_file(quarters()), **headers).status == 200
+
+
+def test_all_answers_forbid_what_comes_from_elsewhere_and_keep_nothing(url):
+    answers = [
+        ask(url, "GET", "/"),
+        ask(url, "GET", "/main.js"),
+        ask(url, "GET", "/nothing"),
+        ask(url, "GET", "/", Host="evil.example"),
+        ask(url, "POST", "/api/label", b""),
+        ask(url, "POST", "/api/label", as_file(quarters())),
+    ]
+    assert [answer.status for answer in answers] == [200, 200, 404, 403, 400, 200]
+    for answer in answers:
+        policy = answer.headers["Content-Security-Policy"].split("; ")
+        assert "default-src 'none'" in policy and "script-src 'self'" in policy and "frame-ancestors 'none'" in policy
+        assert not any(word in " ".join(policy) for word in ("unsafe", "*", "data:", "http"))
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        names = [name.lower() for name in answer.headers if name != "server-timing"]
+        assert not [name for name in names if name.startswith(("access-control", "set-cookie", "server"))]
+
+
+# One at a time
+
+
+class Gate(RedTells):
+    """Labels when it is opened; counts how many it is asked at once."""
+
+    def __init__(self):
+        self.open, self.inside, self.most = threading.Event(), 0, 0
+
+    def __call__(self, images):
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        self.open.wait(20)
+        time.sleep(0.01)
+        self.inside -= 1
+        return super().__call__(images)
+
+
+def test_one_picture_is_labelled_at_a_time_and_few_wait():
+    gate = Gate()
+    answers = []
+    with serving(Labeller(gate, 10**6)) as url:
+
+        def send():
+            answers.append(ask(url, "POST", "/api/label", as_file(quarters())))
+
+        threads = [threading.Thread(target=send) for _ in range(MOST_AT_ONCE + 3)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(answers) == 3)
+        assert ask(url, "GET", "/").status == 200  # the page is served meanwhile
+        gate.open.set()
+        for thread in threads:
+            thread.join()
+        assert ask(url, "POST", "/api/label", as_file(quarters())).status == 200
+    for answer in answers[:3]:
+        refused(answer, 503, "too many")
+    assert [answer.status for answer in answers[3:]] == [200] * MOST_AT_ONCE
+    assert gate.most == 1
+
+
+def test_who_goes_away_while_sending_leaves_the_place_to_others():
+    with serving() as url:
+        for _ in range(MOST_AT_ONCE + 1):
+            with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
+                connection.sendall(b"POST /api/label HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
+        wait_until(lambda: ask(url, "POST", "/api/label", as_file(quarters())).status == 200)
+
+
+def test_a_mistake_of_the_server_is_told_as_one_and_it_goes_on():
+    class Wrong(RedTells):
+        def explain(self, image):
+            raise RuntimeError("secret of the inside")
+
+    with serving(Labeller(Wrong(), 10**6)) as url:
+        answer = ask(url, "POST", "/api/explain", as_file(quarters()))
+        refused(answer, 500, "mistake")
+        assert b"secret" not in answer.content
+        assert ask(url, "POST", "/api/label", as_file(quarters())).status == 200
+
+
+# A picture of one row
+
+
+@pytest.mark.parametrize("shape", [(1, 10**6), (10**6, 1), (3, 20_000), (64, 10**6)])
+@pytest.mark.parametrize("learned", [(360, 480), (1024, 2048), None])
+def test_the_network_sees_no_more_of_a_long_picture_than_of_another(shape, learned):
+    height, width = network_size(shape, learned)
+    assert height * width <= 1.1 * np.prod(learned or (1024, 2048))
+    assert min(height, width) >= 64

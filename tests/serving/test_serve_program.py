@@ -1,0 +1,117 @@
+"""serve.py as it is typed: what it says, what it refuses, and how it ends."""
+
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from serving_by_hand import as_file, ask, from_file
+
+import gun_jax
+from gun_jax.data.synthetic import SyntheticScenes
+from gun_jax.errors import InputError
+from gun_jax.inference import load_checkpoint
+from gun_jax.prediction.segmenter import Segmenter
+from gun_jax.serving.web_server import address, is_for_others, listen
+
+ROOT = pathlib.Path(gun_jax.__file__).parents[1]
+
+
+def start(*arguments, cwd):
+    return subprocess.Popen(
+        [sys.executable, ROOT / "serve.py", *arguments],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_program_serves_a_run_until_it_is_told_to_end(random_run, tmp_path, number):
+    program = start(f"--workdir={random_run.workdir}", "--port=0", cwd=tmp_path)
+    try:
+        said = [program.stdout.readline(), program.stdout.readline()]
+        assert "compiling for pictures of" in said[0]
+        url = re.search(r"http://127\.0\.0\.1:\d+", said[1])[0]
+        assert "<canvas" in ask(url, "GET", "/").content.decode()
+        if number == signal.SIGTERM:
+            scene = SyntheticScenes(1, (64, 128))[0]["image"]
+            labels = from_file(ask(url, "POST", "/api/label", as_file(scene)).content)
+            np.testing.assert_array_equal(labels, Segmenter(load_checkpoint(random_run.workdir))(scene[None])[0])
+            # Another program at this port, of which nothing is loaded.
+            second = start("--workdir=nowhere", f"--port={url.rpartition(':')[2]}", cwd=tmp_path)
+            said, line = second.communicate(timeout=60)
+            assert (second.returncode, said, len(line.splitlines())) == (2, "", 1)
+            assert "cannot listen at 127.0.0.1" in line and "--port" in line
+        else:  # while it compiles
+            threading.Thread(target=lambda: _ask_in_vain(url), daemon=True).start()
+            time.sleep(0.3)
+        begin = time.monotonic()
+        program.send_signal(number)
+        said, errors = program.communicate(timeout=60)
+        assert (program.returncode, said, errors) == (0, "ended\n", "")
+        assert time.monotonic() - begin < 5
+        assert not list(tmp_path.iterdir())
+    finally:
+        program.kill()
+        program.wait()
+
+
+def _ask_in_vain(url):
+    with contextlib.suppress(OSError):
+        ask(url, "POST", "/api/explain", as_file(SyntheticScenes(1, (96, 160))[0]["image"]))
+
+
+def test_a_place_where_it_cannot_listen_is_refused_in_a_line():
+    with listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"cannot listen at 127.0.0.1, port {port}: .*; choose another --port"):
+            listen("127.0.0.1", port)
+    with pytest.raises(InputError, match="--host is 'no such host'"):
+        listen("no such host", 0)
+    with pytest.raises(InputError, match=r"cannot listen at 192\.0\.2\.1"):
+        listen("192.0.2.1", 0)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown", "others"),
+    [("127.0.0.1", "127.0.0.1", False), ("localhost", "127.0.0.1", False), ("0.0.0.0", "localhost", True)],
+)
+def test_the_address_that_is_told_can_be_opened(host, shown, others):
+    with listen(host, 0) as listening:
+        url = address(listening)
+        assert url == f"http://{shown}:{listening.getsockname()[1]}"
+        assert is_for_others(listening) == others
+        socket.create_connection((shown, listening.getsockname()[1])).close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--port=70000"], ["port", "70000"]),
+        (["--megabytes=0"], ["--megabytes is 0", "more than 0"]),
+        (["--megapixels=nan"], ["--megapixels is nan"]),
+        (["--size=480"], ["--size", "HEIGHTxWIDTH"]),
+        (["--engine=torch"], ["engine", "torch"]),
+        (["--workdir=nowhere", "--port=0"], ["nowhere"]),
+        (["picture.jpg"], ["'picture.jpg' is not expected"]),
+    ],
+    ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
+)
+def test_a_bad_line_is_refused_in_one(tmp_path, arguments, words):
+    program = start(*arguments, cwd=tmp_path)
+    _, line = program.communicate(timeout=60)
+    assert (program.returncode, len(line.splitlines())) == (2, 1), line
+    for word in words:
+        assert word in line
