@@ -38,44 +38,23 @@ def main() -> None:
         processes.expect_one("--check-data")
         check_data(config)
         return
+    from gun_jax.runs.drawing import draw_curves, last_report
     from gun_jax.training.interruption import InterruptedTrainingError
     from gun_jax.training.loop import train  # after the flags: bad ones are told at once
 
     workdir = pathlib.Path(_WORKDIR.value or command_line.default_workdir())
-    before = _reported(workdir)
+    before = last_report(workdir)
     try:
         train(config, workdir, forget=True)
     except InterruptedTrainingError as stop:
         print(f"{command_line.program()}: {stop}", file=sys.stderr, flush=True)
-        _draw_curves(workdir)
+        draw_curves(workdir)
         sys.exit(128 + stop.signal)  # as shells say that a signal ended a program
     except InputError:
-        if _reported(workdir) != before:  # as after too many steps that were not finite
-            _draw_curves(workdir, silent=True)
+        if last_report(workdir) != before:  # as after too many steps that were not finite
+            draw_curves(workdir, warn=False)
         raise
-    _draw_curves(workdir)
-
-
-def _reported(workdir: pathlib.Path) -> int | None:
-    """When the run last reported."""
-    path = workdir / "metrics.jsonl"
-    return path.stat().st_mtime_ns if path.exists() else None
-
-
-def _draw_curves(workdir: pathlib.Path, silent: bool = False) -> None:
-    """Draws WORKDIR/curves.png, in the first process; what has been learned is not lost with the picture."""
-    if not processes.is_first():
-        return
-    try:
-        from gun_jax.training.rows import read_rows
-        from gun_jax.visualisation import curve_figure  # Matplotlib loads slowly
-
-        rows = read_rows(workdir / "metrics.jsonl")
-        if rows:
-            curve_figure(rows, workdir / "curves.png")
-    except Exception as error:  # whatever Matplotlib makes of a strange machine
-        if not silent:
-            print(f"{command_line.program()}: curves.png was not drawn: {error}", file=sys.stderr)
+    draw_curves(workdir)
 
 
 def _write_config(folder: str) -> None:

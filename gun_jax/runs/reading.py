@@ -17,8 +17,8 @@ from gun_jax.counting import parameters
 from gun_jax.errors import InputError
 
 # As training and evaluating name them, whose modules load Orbax and TensorBoard.
-_METRICS, _CHECKPOINTS, _EVALUATION = "metrics.jsonl", "checkpoints", "evaluation"
-_SIGNS = (configuration.SAVED_NAME, _METRICS, _CHECKPOINTS)  # of a workdir
+METRICS_NAME, _CHECKPOINTS, _EVALUATION = "metrics.jsonl", "checkpoints", "evaluation"
+_SIGNS = (configuration.SAVED_NAME, METRICS_NAME, _CHECKPOINTS)  # of a workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +117,7 @@ def read_run(workdir: pathlib.Path) -> Run:
         workdir,
         {name: configuration.setting(config, name) for name in names},
         classes.names,
-        _rows(workdir / _METRICS),
+        _rows(workdir / METRICS_NAME),
         dict(_evaluations(workdir / _EVALUATION)),
         configuration.saved_parameters(workdir) or _count(json.dumps(config.model.to_dict()), len(classes)),
     )
