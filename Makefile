@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= test,export
 DEMO := runs/demo
 
-.PHONY: demo test test-all test-faults lint install onednn clean
+.PHONY: demo test test-all test-faults pretrained lint docs wheel install onednn clean
 
 demo: install
 	$(BIN)/python train.py --config=configs/synthetic.py --workdir=$(DEMO)
@@ -31,10 +31,27 @@ test-faults: install
 	$(BIN)/pytest -vv -s -m soak --junitxml=$(FAULTS)/soak.xml; soak=$$?; \
 	$(BIN)/python tests/faults/table.py $(FAULTS)/faults.xml $(FAULTS)/soak.xml; exit $$((faults + soak))
 
+# The network that comes with the package: make pretrained CAMVID=folder, hours on two cores. What is printed belongs into
+# gun_jax/pretrained/camvid/MODEL_CARD.md.
+PRETRAINED := runs/camvid_narrow
+pretrained: install
+	$(BIN)/python train.py --config=configs/camvid_narrow.py --config.data.dir=$(CAMVID) --workdir=$(PRETRAINED)
+	$(BIN)/python export.py --workdir=$(PRETRAINED) --format=weights
+	$(BIN)/python evaluate.py --workdir=$(PRETRAINED)/export/weights --data_dir=$(CAMVID) --panels=8
+	cp $(PRETRAINED)/export/weights/config.json $(PRETRAINED)/export/weights/weights.npz gun_jax/pretrained/camvid/
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The API reference, from the docstrings: build/docs/index.html. A warning is an error.
+docs:
+	$(MAKE) install EXTRAS=docs
+	$(BIN)/python docs/reference.py
+
+wheel: install
+	rm -rf build/lib && $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 install: $(VENV)/installed-$(EXTRAS)
 

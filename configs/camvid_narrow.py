@@ -1,4 +1,4 @@
-"""A quarter of the network's width, on CamVid: the network that comes with the package. `make pretrained` runs all lines.
+"""A quarter of the width, on CamVid: the network that comes with the package. `make pretrained` runs these lines.
 
     python train.py --config=configs/camvid_narrow.py --config.data.dir=CAMVID --workdir=runs/camvid_narrow
     python evaluate.py --workdir=runs/camvid_narrow --panels=8
@@ -14,7 +14,7 @@ from gun_jax.configuration import ConfigDict, default_config
 
 def get_config() -> ConfigDict:
     config = default_config()
-    config.epochs = 150.0
+    config.epochs = 100.0
     config.eval_every_epochs = 10.0
 
     config.data.source = "camvid"

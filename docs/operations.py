@@ -17,7 +17,13 @@ import numpy as np
 from gun_jax import command_line, guided_upsample, sampling
 from gun_jax.benchmark.timing import machine, time_in_turn
 from gun_jax.models import winograd
-from gun_jax.models.convolution import input_gradient_by_taps, kernel_gradient_by_taps, plain_convolve, pointwise
+from gun_jax.models.convolution import (
+    convolve_by_blocks,
+    input_gradient_by_taps,
+    kernel_gradient_by_taps,
+    plain_convolve,
+    pointwise,
+)
 from gun_jax.models.drn import batch_normalise
 from gun_jax.models.resizing import plain_resize, resize_by_taps
 
@@ -41,6 +47,18 @@ TAPS = (
     (45, 60, 64, 128, 3, 2),
     (90, 120, 32, 32, 1, 1),
     (23, 30, 128, 512, 1, 1),
+)
+# Convolutions to few channels: batch, height, width, channels in, out, kernel, stride. Labels of 360x480 by a quarter
+# of the width and by all of it, of 512x1024; a step of the demo.
+BLOCKS = (
+    (1, 360, 480, 3, 4, 7, 1),
+    (1, 360, 480, 4, 4, 3, 1),
+    (1, 360, 480, 4, 8, 3, 2),
+    (1, 360, 480, 3, 16, 7, 1),
+    (1, 512, 1024, 3, 16, 7, 1),
+    (4, 128, 256, 3, 4, 7, 1),
+    (4, 128, 256, 4, 4, 3, 1),
+    (4, 128, 256, 4, 8, 3, 2),
 )
 # 1x1 convolutions: batch, height, width, channels in, out.
 POINTWISE = ((1, 64, 128, 128, 512), (1, 256, 512, 32, 32), (8, 23, 30, 128, 512), (8, 90, 120, 32, 32))
@@ -124,6 +142,22 @@ def by_taps(height: int, width: int, into: int, out: int, size: int, stride: int
         )
 
 
+def by_blocks(batch: int, height: int, width: int, into: int, out: int, size: int, stride: int) -> None:
+    x, kernel = draw((batch, height, width, into), (size, size, into, out))
+    how = {"stride": stride, "padding": size // 2}
+    plain = functools.partial(plain_convolve, dilation=1, **how)
+    blocks = functools.partial(convolve_by_blocks, **how)
+    name = f"{batch}x{height}x{width}, {into} to {out}, {size}x{size}, stride {stride}"
+    show(f"convolution by blocks, {name}", plain, blocks, x, kernel)
+    if batch > 1:
+        (back,) = draw(jax.eval_shape(plain, x, kernel).shape)
+
+        def gradients(function):
+            return lambda x, kernel, back: jax.vjp(function, x, kernel)[1](back)[into == 3 :]  # none of pictures
+
+        show(f"gradients by blocks, {name}", gradients(plain), gradients(blocks), x, kernel, back)
+
+
 def sampler_gradients() -> None:
     logits, offsets, back = draw((8, 23, 30, 19), (8, 180, 240, 2), (8, 180, 240, 19))
 
@@ -190,6 +224,8 @@ def main() -> None:
         by_winograd(*shape)
     for shape in TAPS:
         by_taps(*shape)
+    for shape in BLOCKS:
+        by_blocks(*shape)
     for batch, height, width, into, out in POINTWISE:
         x, kernel = draw((batch, height, width, into), (1, 1, into, out))
         plain = functools.partial(plain_convolve, stride=1, padding=0, dilation=1)

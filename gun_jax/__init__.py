@@ -7,6 +7,7 @@ from gun_jax.metrics.trimap import trimap_curve
 from gun_jax.models import DRN, GUN, GuidedUpsampling
 from gun_jax.models.drn_weights import load_drn_weights
 from gun_jax.models.folding import fold_batch_norm
+from gun_jax.pretrained import load_pretrained
 from gun_jax.sampling import guided_upsample
 
 __version__ = "0.1.0"
@@ -18,6 +19,7 @@ __all__ = [
     "fold_batch_norm",
     "guided_upsample",
     "load_drn_weights",
+    "load_pretrained",
     "load_run",
     "normalise",
     "trimap_curve",

@@ -1,20 +1,17 @@
 """Boundaries (section 5, Figure 4): the trimap curves of networks side by side, and where guided upsampling helps."""
 
-import functools
 import json
 import pathlib
 from collections.abc import Callable, Sequence
 
-import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from gun_jax.data.classes import ClassMap
-from gun_jax.data.pictures import normalise
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
 from gun_jax.files import write_whole
-from gun_jax.inference import Trained
+from gun_jax.inference import Trained, on_one_image
 from gun_jax.metrics.confusion import none_for_nan
 from gun_jax.metrics.trimap import Trimap
 from gun_jax.visualisation import Crop, crop_figure, most_mended, trimap_figure, write_png
@@ -69,7 +66,7 @@ def compare_boundaries(
         runs.append(networks[0])
     trimaps = [Trimap(len(classes)) for _ in names]
     labels_of = [
-        _labels_of(trained, "explain" if index == 0 else "predict") for index, (_, trained) in enumerate(networks)
+        on_one_image(trained, "explain" if index == 0 else "predict") for index, (_, trained) in enumerate(networks)
     ]
     crops: dict[int, Crop] = {}  # of each part of the split, since the pictures of a video resemble their neighbours
     for index in range(len(source)):
@@ -90,17 +87,6 @@ def compare_boundaries(
         write_png(path, crop_figure(list(crops.values()), names[compared], names[0], classes))
         written.append(path)
     return written
-
-
-def _labels_of(trained: Trained, method: str) -> Callable:
-    """What `GUN.predict` or `GUN.explain` gives for one image uint8 (H, W, 3) and a size: arrays without batch axis."""
-
-    @functools.partial(jax.jit, static_argnums=2)
-    def run(variables, image: jax.Array, size: tuple[int, int]):
-        seen = trained.model.apply(variables, normalise(image[None]), output_size=size, method=method)
-        return jax.tree.map(lambda array: array[0], seen)
-
-    return lambda image, size: jax.tree.map(np.asarray, run(trained.variables, image, size))
 
 
 def _write_curves(

@@ -23,7 +23,7 @@ from gun_jax.errors import InputError, InputWarning
 BAD_INPUT = 2  # exit status
 _SHOW_WARNING = warnings.showwarning
 _OTHER_ARGUMENTS: list[str] = []
-_CONFIGS = pathlib.Path(__file__).parent / "configs"
+_PACKAGE = pathlib.Path(__file__).parent
 
 _CACHE = flags.DEFINE_string(
     "compilation_cache",
@@ -92,6 +92,7 @@ def run(main: Callable[[], None], arguments_are: str = "") -> None:
             # Orbax logs its life in hundreds of lines, and an error of which it then tells us once in each thread.
             logging.set_verbosity(logging.FATAL)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged picture is told in one line, ours
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # and a damaged video
         warnings.showwarning = _show_warning
         warnings.filterwarnings("error", category=Image.DecompressionBombWarning)  # which gun_jax.data.pictures tells
         cv2.setNumThreads(1)  # several pictures at a time are read by threads, or processes, of our own
@@ -158,7 +159,8 @@ def _parse(arguments: list[str]) -> list[str]:
 
 def _find_config(file: str) -> str:
     """The path of a config file: as it is given, or else of the ones that come with the package."""
-    packaged = sorted(_CONFIGS.glob("*.py"))
+    installed, beside = _PACKAGE / "configs", _PACKAGE.parent / "configs"  # beside: in the repository
+    packaged = sorted((installed if installed.is_dir() else beside).glob("*.py"))
     if not file or pathlib.Path(file).is_file():
         return file
     for path in packaged:

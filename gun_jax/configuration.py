@@ -11,7 +11,7 @@ import operator
 import pathlib
 from typing import Any
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict as ConfigDict  # config files take it from here
 
 import gun_jax
 from gun_jax.data.classes import ClassMap
@@ -49,7 +49,10 @@ def default_config() -> ConfigDict:
     data.eval_split = "val"
     data.images = "{split}/images"  # of `folder`: where in dir the pictures of a split lie,
     data.labels = "{split}/labels"  # their labels,
-    data.classes = "classes.json"  # and the class map (see gun_jax.data.classes.load_class_map)
+    data.classes = "classes.json"  # and the class map (see gun_jax.data.classes.load_class_map);
+    data.image_ending = ""  # how the names of pictures end, as "_image.png"; "": as pictures do
+    data.label_ending = ".png"  # and those of labels: a picture and its label have the same name less these;
+    data.split_list = ""  # file in dir of the names (less endings) of a split, as "{split}.txt"; "": all that are there
     data.random_scale = (0.5, 2.0)  # log-uniform; (): none
     data.crop = ()  # (height, width); (): the size of the picture, whatever random_scale makes of it
     data.flip = True
@@ -127,6 +130,8 @@ def validate(config: ConfigDict) -> None:
             f"config.data.random_scale is {scale!r}; expected (smallest, largest) within 1/16 and 16, as (0.5, 2.0), "
             "or ()"
         )
+    if not config.data.label_ending:
+        raise InputError("config.data.label_ending is ''; expected how the names of labels end, as '.png'")
     for name, choices in _CHOICES.items():
         if (value := setting(config, name)) not in choices:
             raise InputError(f"config.{name} is {value!r}; expected {one_of(value, choices)}")
@@ -160,11 +165,24 @@ def describe_network(model: ConfigDict, num_classes: int) -> dict[str, Any]:
 
 
 def save_config(
-    workdir: pathlib.Path, config: ConfigDict, classes: ClassMap, picture_size: tuple[int, int] | None = None
+    workdir: pathlib.Path,
+    config: ConfigDict,
+    classes: ClassMap,
+    picture_size: tuple[int, int] | None = None,
+    parameters: int | None = None,
 ) -> None:
-    """Writes into the workdir: the resolved configuration, the classes, and the (height, width) of the pictures."""
-    saved = {"config": config.to_dict(), "classes": {"names": classes.names, "colors": classes.colors}}
-    saved["picture_size"] = picture_size
+    """Writes into the workdir: the resolved configuration, the classes, and what is known of pictures and network.
+
+    Args:
+      workdir: of the run.
+      config: of the run.
+      classes: that it trains.
+      picture_size: (height, width) of a picture that it is evaluated on.
+      parameters: how many the network has.
+    """
+    saved: dict[str, Any] = {"config": config.to_dict()}
+    saved |= {"classes": {"names": classes.names, "colors": classes.colors}}
+    saved |= {"picture_size": picture_size, "parameters": parameters}
     write_whole(workdir / SAVED_NAME, json.dumps(saved, indent=2) + "\n")
 
 
@@ -195,6 +213,12 @@ def saved_picture_size(workdir: pathlib.Path) -> tuple[int, int] | None:
     return None
 
 
+def saved_parameters(workdir: pathlib.Path) -> int | None:
+    """How many parameters the network of a run has, if it was written down; of a run that `saved_config` can read."""
+    count = json.loads((workdir / SAVED_NAME).read_text()).get("parameters")
+    return count if _is_whole(count) else None
+
+
 def nearest_setting(key: str) -> str | None:
     """The setting, "data.crop", whose name is nearest to a wrong one."""
     names = setting_names(default_config())
@@ -218,7 +242,7 @@ def setting(config: ConfigDict, name: str) -> Any:
     return functools.reduce(operator.getitem, name.split("."), config)
 
 
-def _settings(value):
+def _settings(value: Any) -> Any:
     """JSON knows no tuples: lists become tuples again."""
     if isinstance(value, dict):
         return {key: _settings(entry) for key, entry in value.items()}

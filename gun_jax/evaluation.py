@@ -7,23 +7,21 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import rich.console
 import rich.progress
-import rich.table
 from ml_collections import ConfigDict
 
 from gun_jax.configuration import SAVED_NAME, saved_config
 from gun_jax.data.classes import CITYSCAPES, ClassMap
-from gun_jax.data.pictures import normalise
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError
 from gun_jax.files import write_whole
-from gun_jax.inference import Trained, load_checkpoint
+from gun_jax.inference import Trained, load_checkpoint, on_one_image
 from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
 from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.processes import is_first
+from gun_jax.score_table import score_table
 from gun_jax.scoring import Each, Label, make_scorer, score_labels
 from gun_jax.submission import check_folder, write_submission
 from gun_jax.training.checkpoints import saved_steps
@@ -56,6 +54,8 @@ def evaluate(
     partial: bool = False,
     trimap: bool = False,
     against: Sequence[pathlib.Path] = (),
+    report: bool = False,
+    report_pictures: int = 4,
 ) -> dict[str, Any]:
     """Scores a checkpoint on a split, shows the table, and writes `WORKDIR/evaluation/SPLIT.json`.
 
@@ -69,6 +69,8 @@ def evaluate(
       partial: take a split of which pictures are missing, also if the run does not.
       trimap: whether to measure and draw the curves and crops of Figure 4 (see `gun_jax.boundaries`).
       against: workdirs of the runs that the trimap compares with, at their newest checkpoints.
+      report: whether to write the page `WORKDIR/evaluation/SPLIT-report.html` (see `gun_jax.report`).
+      report_pictures: how many of the worst pictures, and of the best, it shall show.
 
     Returns:
       What the file holds: "split", "step", "images", "miou" and "accuracy" (fractions), "iou" (class name to fraction,
@@ -80,6 +82,8 @@ def evaluate(
     """
     if panels < 0:
         raise InputError(f"--panels is {panels}; expected 0 or more")
+    if report_pictures < 0:
+        raise InputError(f"--report_pictures is {report_pictures}; expected 0 or more")
     if against and not trimap:
         raise InputError("--against is what the trimap compares with; add --trimap")
     trained = load_checkpoint(workdir, step)
@@ -93,11 +97,16 @@ def evaluate(
     console = rich.console.Console(highlight=False, markup=False)
     scorer = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
     score = functools.partial(scorer, trained.variables, source)
-    report = _report(score, source, split, trained.step, console)
+    survey = None
+    if report:
+        from gun_jax.report import Survey  # here and below: Jinja2, Matplotlib and TensorBoard load slowly
+
+        survey = Survey(len(trained.classes), trimap=not trimap)
+    scores = _scores(score, source, split, trained.step, console, survey.add if survey else None)
     folder = workdir / FOLDER
-    _publish(report, workdir, trained.config, folder / f"{split}.json", console)
+    _publish(scores, workdir, trained.config, folder / f"{split}.json", console)
     if trimap:
-        from gun_jax.boundaries import compare_boundaries  # here and below: Matplotlib and TensorBoard load slowly
+        from gun_jax.boundaries import compare_boundaries
 
         with _progress(console) as progress:
             bar = progress.add_task("boundaries", total=len(source))
@@ -116,7 +125,16 @@ def evaluate(
         if rows:
             curve_figure(rows, folder / "curves.png")
             console.print(f"drew {folder / 'curves.png'}", soft_wrap=True)
-    return report
+    if survey:
+        from gun_jax.report import write_report
+
+        page, curves = folder / f"{split}-report.html", folder / f"{split}-trimap.json" if trimap else None
+        with _progress(console) as progress:
+            bar = progress.add_task("report", total=min(2 * report_pictures, len(survey.pictures)))
+            advance = functools.partial(progress.advance, bar)
+            write_report(page, workdir, trained, source, scores, survey, report_pictures, curves, advance)
+        console.print(f"wrote {page}", soft_wrap=True)
+    return scores
 
 
 def evaluate_exported(
@@ -148,15 +166,20 @@ def evaluate_exported(
     _check_classes(source, classes, exported)
     console = rich.console.Console(highlight=False, markup=False)
     score = functools.partial(score_labels, label, len(classes), source, config.batch_size, config.data.threads)
-    report = _report(score, source, split, step, console)
-    _publish(report, exported, config, workdir / FOLDER / f"{split}-{exported.stem}.json", console)
-    return report
+    scores = _scores(score, source, split, step, console)
+    _publish(scores, exported, config, workdir / FOLDER / f"{split}-{exported.stem}.json", console)
+    return scores
 
 
-def _report(
-    score: Callable[[Each], ConfusionMatrix], source: Source, split: str, step: int, console: rich.console.Console
+def _scores(
+    score: Callable[[Each], ConfusionMatrix],
+    source: Source,
+    split: str,
+    step: int,
+    console: rich.console.Console,
+    each: Each | None = None,
 ) -> dict[str, Any]:
-    """What `evaluate` gives back; `score` calls what it is given with every record and its labels."""
+    """What `evaluate` gives back; `score` calls what it is given with every record and its labels, and so is `each`."""
     instances = InstanceCounts()
     with _progress(console) as progress:
         bar = progress.add_task(f"evaluating step {step} on {split}", total=len(source))
@@ -167,26 +190,28 @@ def _report(
                     instances.update(record["instances"], prediction)
                 except InputError as error:
                     raise InputError(f"instances of {record['id']}: {error}") from error
+            if each:
+                each(record, prediction)
             progress.advance(bar)
 
         matrix = score(count)
-    report = {"split": split, "step": step, "images": len(source)} | matrix.scores(source.classes.names)
+    scores = {"split": split, "step": step, "images": len(source)} | matrix.scores(source.classes.names)
     if source.classes == CITYSCAPES:
-        report |= cityscapes_scores(matrix, instances.total() if "instances" in source[0] else None)
-    return report
+        scores |= cityscapes_scores(matrix, instances.total() if "instances" in source[0] else None)
+    return scores
 
 
 def _publish(
-    report: dict[str, Any], network: pathlib.Path, config: ConfigDict, file: pathlib.Path, console: rich.console.Console
+    scores: dict[str, Any], network: pathlib.Path, config: ConfigDict, file: pathlib.Path, console: rich.console.Console
 ) -> None:
-    """Shows a report and writes it, in the first process."""
+    """Shows scores and writes them, in the first process."""
     if not is_first():
         return
-    console.print(f"{network}, step {report['step']}: {report['images']} images of {report['split']}", soft_wrap=True)
-    console.print(_table(report))
-    if config.data.source == "cityscapes" and "iiou" not in report:
+    console.print(f"{network}, step {scores['step']}: {scores['images']} images of {scores['split']}", soft_wrap=True)
+    console.print(score_table(scores))
+    if config.data.source == "cityscapes" and "iiou" not in scores:
         console.print("iIoU is left out: the data have no instance ids")
-    write_whole(file, json.dumps(report, indent=2) + "\n")
+    write_whole(file, json.dumps(scores, indent=2) + "\n")
     console.print(f"wrote {file}", soft_wrap=True)
 
 
@@ -233,22 +258,18 @@ def _draw_panels(
 ) -> None:
     from gun_jax.visualisation import panel, write_png
 
-    @functools.partial(jax.jit, static_argnums=2)
-    def explain(variables, image: jax.Array, size: tuple[int, int]):
-        return trained.model.apply(variables, normalise(image[None]), output_size=size, method="explain")
-
+    explain = on_one_image(trained, "explain")
     shutil.rmtree(folder, ignore_errors=True)  # pictures of another step, or of other images
     with _progress(console) as progress:
         for index in progress.track(np.linspace(0, len(source) - 1, count).round().astype(int), description="panels"):
             record = source[int(index)]
-            seen = explain(trained.variables, record["image"], record["label"].shape)
-            shown = {key: np.asarray(value[0]) for key, value in seen.items()}
+            seen = explain(record["image"], record["label"].shape)
             picture = panel(
                 record["image"],
                 record["label"],
-                shown["bilinear_labels"],
-                shown["labels"],
-                shown["offsets"],
+                seen["bilinear_labels"],
+                seen["labels"],
+                seen["offsets"],
                 source.classes,
                 title=record["id"],
             )
@@ -264,31 +285,3 @@ def _progress(console: rich.console.Console) -> rich.progress.Progress:
         console=console,
         disable=not (console.is_terminal and is_first()),
     )
-
-
-def _table(report: dict[str, Any]) -> rich.table.Table:
-    weighted = "iiou" in report
-    table = rich.table.Table()
-    table.add_column("class")
-    table.add_column("IoU %", justify="right")
-    if weighted:
-        table.add_column("iIoU %", justify="right")
-
-    def add(name: str, *values: float | None, style: str = "") -> None:
-        table.add_row(name, *map(_percent, values[: 1 + weighted]), style=style)
-
-    for name, value in report["iou"].items():
-        add(name, value, report.get("iiou", {}).get(name))
-    table.add_section()
-    add("mean (mIoU)", report["miou"], report.get("miiou"), style="bold")
-    add("pixel accuracy", report["accuracy"], None)
-    if "category_iou" in report:
-        table.add_section()
-        for name, value in report["category_iou"].items():
-            add(f"category {name}", value, report.get("category_iiou", {}).get(name))
-        add("mean of categories", report["category_miou"], report.get("category_miiou"), style="bold")
-    return table
-
-
-def _percent(fraction: float | None) -> str:
-    return "-" if fraction is None else f"{100 * fraction:.1f}"

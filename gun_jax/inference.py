@@ -1,16 +1,20 @@
 """A trained network from its workdir, for someone else's pipeline."""
 
 import dataclasses
+import functools
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from gun_jax import configuration, weights
 from gun_jax.data.classes import ClassMap
+from gun_jax.data.pictures import normalise
 from gun_jax.errors import InputError
 from gun_jax.models import GUN
 
@@ -74,3 +78,19 @@ def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
 
     variables, step = restore_variables(workdir, network, like, step)
     return Trained(model, variables, config, classes, step, picture_size)
+
+
+def on_one_image(trained: Trained, method: str) -> Callable[[np.ndarray, tuple[int, int]], Any]:
+    """A method of the network, "predict" or "explain", for one image at a time.
+
+    Returns:
+      A function of an image, uint8 (H, W, 3), and a size (H', W'), that gives what the method gives, as NumPy arrays
+      without batch axis. It compiles once for every size.
+    """
+
+    @functools.partial(jax.jit, static_argnums=2)
+    def run(variables: dict[str, Any], image: jax.Array, size: tuple[int, int]) -> Any:
+        seen = trained.model.apply(variables, normalise(image[None]), output_size=size, method=method)
+        return jax.tree.map(lambda array: array[0], seen)
+
+    return lambda image, size: jax.tree.map(np.asarray, run(trained.variables, image, size))

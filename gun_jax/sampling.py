@@ -5,7 +5,7 @@ offsets are (x, y) = (p, q), in pixels of the low-resolution map. Coordinates ar
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import jax
@@ -146,7 +146,9 @@ def _nearest_straight_through(features: jax.Array, x: jax.Array, y: jax.Array, p
 
 
 @_nearest_straight_through.defjvp
-def _nearest_with_bilinear_slopes(padding, primals, tangents):
+def _nearest_with_bilinear_slopes(
+    padding: Padding, primals: Sequence, tangents: Sequence
+) -> tuple[jax.Array, jax.Array]:
     features, x, y = primals
     sampled, by_features = jax.jvp(lambda features: _nearest(features, x, y, padding), (features,), tangents[:1])
     _, by_place = jax.jvp(lambda x, y: _bilinear(features, x, y, padding), (x, y), tangents[1:])
@@ -164,10 +166,11 @@ def _mixture(features: jax.Array, x: jax.Array, y: jax.Array, padding: Padding) 
     return _plain_mixture(features, x, y, padding)
 
 
-def _mixture_and_slopes(padding, primals, tangents):
+def _mixture_and_slopes(padding: Padding, primals: Sequence, tangents: Sequence) -> tuple[jax.Array, jax.Array]:
     moving = [not isinstance(tangent, jax.custom_derivatives.SymbolicZero) for tangent in tangents]
-    options = {"moving": moving, "padding": padding}
-    slopes = plain = functools.partial(_plain_slopes, **options)
+    options: dict[str, Any] = {"moving": moving, "padding": padding}
+    plain: Callable[..., jax.Array] = functools.partial(_plain_slopes, **options)
+    slopes = plain
     if primals[0].shape[-1] <= _MOST_CLASSES:
         by_class = functools.partial(_slopes_by_class, **options)
         slopes = functools.partial(jax.lax.platform_dependent, cpu=by_class, default=plain)
@@ -185,10 +188,10 @@ def _plain_mixture(features: jax.Array, x: jax.Array, y: jax.Array, padding: Pad
     return functools.reduce(jnp.add, terms).astype(features.dtype)
 
 
-def _along(function, primals: list[jax.Array], tangents: list[jax.Array], moving: list[bool]) -> Any:
+def _along(function: Callable, primals: list[jax.Array], tangents: list[jax.Array], moving: list[bool]) -> Any:
     """The derivative of a function of `primals` along the tangents of those that are `moving`."""
 
-    def of_moving(*moved):
+    def of_moving(*moved: jax.Array) -> Any:
         values = iter(moved)
         return function(*(next(values) if moves else primal for primal, moves in zip(primals, moving, strict=True)))
 

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import grain
 import jax
@@ -32,7 +33,7 @@ def score_labels(
       source: the data set.
       batch_size: images at a time, at most.
       threads: that read.
-      each: is called with every record and its labels.
+      each: is called with every record, which has its "index" in the source, and its labels.
     """
     matrix = ConfusionMatrix(num_classes, IGNORE)
     for records in _batches(source, batch_size, threads):
@@ -58,10 +59,10 @@ def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., Conf
     compiled: dict[tuple, set[int]] = {}  # images a batch, by size of image and label
 
     @functools.partial(jax.jit, static_argnums=2, in_shardings=(whole, shared))
-    def predict(variables, images: jax.Array, size: tuple[int, int]):
+    def predict(variables: dict[str, Any], images: jax.Array, size: tuple[int, int]) -> Any:
         return model.apply(variables, normalise(images), output_size=size, method="predict")
 
-    def score(variables, source: Source, each: Each | None = None) -> ConfusionMatrix:
+    def score(variables: dict[str, Any], source: Source, each: Each | None = None) -> ConfusionMatrix:
         variables = jax.device_put(jax.device_get(variables), whole)
 
         def label(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -81,7 +82,8 @@ def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., Conf
 
 def _batches(source: Source, batch_size: int, threads: int) -> Iterator[list[dict]]:
     """Records of this process's share, up to `batch_size` of one size at a time."""
-    records = grain.MapDataset.source(source)[jax.process_index() :: jax.process_count()]
+    numbered = grain.MapDataset.source(source).map_with_index(lambda index, record: record | {"index": index})
+    records = numbered[jax.process_index() :: jax.process_count()]
     reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * batch_size)
     waiting: dict[tuple, list[dict]] = {}
     for record in records.to_iter_dataset(reading):

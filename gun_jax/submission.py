@@ -4,6 +4,7 @@ import io
 import pathlib
 import zipfile
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import jax
@@ -45,7 +46,7 @@ def write_submission(
     label_ids = CITYSCAPES.file_values()
 
     @jax.jit
-    def predict(variables, image: jax.Array) -> jax.Array:
+    def predict(variables: dict[str, Any], image: jax.Array) -> jax.Array:
         return trained.model.apply(variables, normalise(image[None]), output_size=SIZE, method="predict")[0]
 
     files: dict[str, bytes] = {}  # some 20 KB each

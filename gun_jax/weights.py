@@ -21,7 +21,7 @@ _STEP, _NETWORK = "step", "network"
 
 
 def write_weights(path: pathlib.Path, variables: Mapping[str, Any], network: dict[str, Any], step: int) -> None:
-    """Writes variables in 16 bits: a NumPy archive of float16 arrays, by their paths ("params/encode/.../kernel").
+    """Writes variables: a NumPy archive by their paths ("params/encode/.../kernel"); kernels in 16 bits, others in 32.
 
     Args:
       path: of the file.
@@ -33,13 +33,16 @@ def write_weights(path: pathlib.Path, variables: Mapping[str, Any], network: dic
       InputError: a number is too large for 16 bits, or the file cannot be written.
     """
     flat = flax.traverse_util.flatten_dict(jax.device_get(variables), sep=_SEPARATOR)
-    small = {name: array.astype(np.float16) for name, array in flat.items()}
-    for name, array in small.items():
-        if not np.isfinite(array).all():
-            raise InputError(f"cannot write {path}: {name} holds numbers beyond 65504, the most that 16 bits have")
+    small: dict[str, Any] = {}
+    for name, array in flat.items():
+        if np.ndim(array) > 1:
+            if np.abs(array).max() > np.finfo(np.float16).max:
+                raise InputError(f"cannot write {path}: {name} holds numbers beyond 65504, the most that 16 bits have")
+            array = array.astype(np.float16)
+        small[name] = array
     content = io.BytesIO()
     about = {_STEP: np.int64(step), _NETWORK: np.asarray(json.dumps(network))}
-    np.savez(content, allow_pickle=False, **small, **about)
+    np.savez(content, allow_pickle=False, **(small | about))
     write_whole(path, content.getvalue())
 
 

@@ -85,6 +85,7 @@ def test_an_unknown_setting_cannot_be_assigned(section):
         ("epochs", None),
         ("data.flip", None),
         ("data.dir", None),
+        ("data.label_ending", ""),
         ("data.crop", None),
     ],
 )
@@ -224,6 +225,23 @@ def test_a_configuration_comes_back_from_the_workdir(tmp_path, changed):
     assert kinds[0] == kinds[1]
     assert (classes.names, classes.colors) == (CAMVID.names, CAMVID.colors)
     np.testing.assert_array_equal(classes.palette(), CAMVID.palette())
+
+
+def test_a_configuration_from_before_a_setting_existed_has_its_default(tmp_path, changed):
+    configuration.save_config(tmp_path, changed, CAMVID)
+    path = tmp_path / "config.json"
+    saved = json.loads(path.read_text())
+    for name in ("image_ending", "label_ending", "split_list"):
+        del saved["config"]["data"][name]
+    del saved["parameters"]
+    path.write_text(json.dumps(saved))
+    assert configuration.saved_config(tmp_path)[0].to_dict() == changed.to_dict()
+    assert configuration.saved_parameters(tmp_path) is None
+
+
+def test_the_number_of_parameters_comes_back_from_the_workdir(tmp_path, changed):
+    configuration.save_config(tmp_path, changed, CAMVID, 12345)
+    assert configuration.saved_parameters(tmp_path) == 12345
 
 
 def test_the_saved_configuration_is_strict_json(tmp_path, changed, strict_json):

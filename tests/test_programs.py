@@ -15,6 +15,7 @@ import pytest
 import gun_jax
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.synthetic import SyntheticScenes
+from gun_jax.visualisation import curve_figure
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 
@@ -68,7 +69,7 @@ def place(tmp_path_factory):
 def trained(place):
     """The two lines of the README, typed there: what each of the programs said."""
     train = run("train.py", "--config=tiny.py", cwd=place)
-    evaluate = run("evaluate.py", "--panels=2", cwd=place)
+    evaluate = run("evaluate.py", "--panels=2", "--report", "--report_pictures=1", cwd=place)
     return types.SimpleNamespace(train=train, evaluate=evaluate, workdir=place / "runs" / "tiny")
 
 
@@ -95,7 +96,7 @@ def test_a_good_run_says_nothing_on_stderr(trained):
 
 def test_the_workdir_is_named_after_the_config_file(trained):
     found = {path.name for path in trained.workdir.iterdir()}
-    assert found == {"config.json", "checkpoints", "metrics.jsonl", "curves", "evaluation"}
+    assert found == {"config.json", "checkpoints", "metrics.jsonl", "curves", "curves.png", "evaluation"}
 
 
 def test_training_tells_its_progress(trained):
@@ -121,9 +122,28 @@ def test_the_evaluation_is_that_of_the_end_of_the_training(trained, strict_json)
     np.testing.assert_allclose([last["val/miou"], last["val/accuracy"]], [report["miou"], report["accuracy"]])
 
 
+def test_the_curves_are_drawn_when_the_training_ends(trained, tmp_path):
+    rows = [json.loads(line) for line in (trained.workdir / "metrics.jsonl").read_text().splitlines()]
+    curve_figure(rows, tmp_path / "curves.png")
+    assert (trained.workdir / "curves.png").read_bytes() == (tmp_path / "curves.png").read_bytes()
+
+
 def test_the_panels_are_drawn(trained):
     assert sorted(path.name for path in (trained.workdir / "evaluation" / "val").iterdir()) == ["0.png", "2.png"]
     assert (trained.workdir / "evaluation" / "curves.png").exists()
+
+
+def test_the_report_is_one_file_with_the_worst_and_the_best_picture(trained):
+    page = (trained.workdir / "evaluation" / "val-report.html").read_text()
+    assert page.count('<figure class="picture">') == 2 and page.count("<polyline") == 4
+    assert "evaluation/val-report.html" in trained.evaluate.stdout
+
+
+def test_without_a_report_nothing_of_it_is_loaded(place):
+    code = "import sys, gun_jax.programs.evaluate, gun_jax.evaluation; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr == "" and "gun_jax.scoring" in done.stdout.split()
+    assert not {"jinja2", "gun_jax.report"} & set(done.stdout.split())
 
 
 def test_the_same_line_again_has_nothing_to_do(trained, place):
@@ -206,6 +226,18 @@ def test_a_label_value_outside_the_class_map_is_refused_by_name_and_place(data, 
 
 
 # Bad evaluations
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--report_pictures=3"], ["--report_pictures", "add --report"]),
+        (["--report", "--report_pictures=-1"], ["--report_pictures is -1", "0 or more"]),
+        (["--report", "--submission=new"], ["--submission only writes files", "--report"]),
+    ],
+)
+def test_an_impossible_report_is_refused(place, arguments, words):
+    refused(run("evaluate.py", "--workdir=nowhere", *arguments, cwd=place), *words)
 
 
 def test_evaluating_without_any_run_is_refused(tmp_path):

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from visualisation_by_hand import CLASSES, FOUR, in_colours, labels, refusal
 
 from gun_jax.data.classes import ClassMap
-from gun_jax.visualisation import curve_figure, error_map, offset_colors, panel
+from gun_jax.visualisation import comparison_figure, curve_figure, error_map, offset_colors, panel
 
 # Panels
 
@@ -260,7 +260,9 @@ def test_a_rate_that_ends_at_nought_is_drawn(tmp_path):
 
 
 def test_one_row_is_enough(tmp_path):
-    drawn(run(1), tmp_path)
+    picture = drawn(run(1), tmp_path)
+    for colour in ((31, 119, 180), (44, 160, 44)):  # a point amid the axes, whose labels are on the left
+        assert (picture[:, 300:500] == colour).all(-1).sum() > 5
 
 
 @pytest.mark.parametrize(
@@ -278,3 +280,59 @@ def test_one_row_is_enough(tmp_path):
 def test_rows_without_anything_to_draw_are_refused_and_no_file_is_made(rows, tmp_path):
     message = refusal(curve_figure, rows, tmp_path / "curves.png")
     assert f"none of {len(rows)} rows" in message and not list(tmp_path.iterdir())
+
+
+def test_the_miou_of_a_split_of_another_name_is_drawn(tmp_path):
+    renamed = [{name.replace("val/", "valid/"): value for name, value in row.items()} for row in run()]
+    np.testing.assert_array_equal(drawn(renamed, tmp_path), drawn(run(), tmp_path))
+
+
+# Curves of several runs
+
+BLUE, ORANGE = (31, 119, 180), (255, 127, 14)  # Matplotlib's first two colours
+
+
+def compared(runs, tmp_path):
+    comparison_figure(runs, tmp_path / "all.png")
+    with Image.open(tmp_path / "all.png") as file:
+        return np.asarray(file)
+
+
+def places(picture, colour):
+    return np.argwhere((picture == colour).all(-1))
+
+
+def test_every_run_has_a_colour_in_both_halves_and_in_the_legend(tmp_path):
+    picture = compared({"first": run(), "second": run(4)}, tmp_path)
+    height = len(picture)
+    for colour in (BLUE, ORANGE):
+        rows = places(picture, colour)[:, 0]
+        for part in (rows < 0.45 * height, (rows > 0.5 * height) & (rows < 0.85 * height), rows > 0.93 * height):
+            assert part.any()
+
+
+def test_a_run_of_half_the_epochs_ends_half_way(tmp_path):
+    picture = compared({"first": run(9), "second": run(5)}, tmp_path)
+    blue, orange = (places(picture[: len(picture) // 2], colour)[:, 1] for colour in (BLUE, ORANGE))
+    begin = orange.min()  # where the second hides the first
+    assert abs((orange.max() - begin) / (blue.max() - begin) - 0.5) < 0.01
+
+
+def test_a_point_of_a_long_loss_is_the_mean_of_several(tmp_path):
+    noisy = [{"epoch": i / 100, "loss": 1.0 + (-1) ** i} for i in range(6000)]
+    flat = [{"epoch": i / 100, "loss": 1.0} for i in range(6000)]
+    np.testing.assert_array_equal(compared({"a": noisy}, tmp_path), compared({"a": flat}, tmp_path))
+
+
+@pytest.mark.parametrize("count", [1, 2, 12, 45])
+def test_any_number_of_runs_has_its_legend_below_the_axes(tmp_path, count):
+    picture = compared({f"runs/{number} of some longer name": run(3) for number in range(count)}, tmp_path)
+    ink = np.flatnonzero((picture < 100).all(-1).any(1))  # lines of text, and axes
+    assert len(picture) - ink.max() < 40 and ink.min() > 0
+
+
+def test_runs_without_miou_or_anything_are_drawn_or_refused(tmp_path):
+    compared({"a": run(miou=False), "b": [{"epoch": 1}]}, tmp_path)
+    (tmp_path / "all.png").unlink()
+    assert "no row of 2 runs" in refusal(comparison_figure, {"a": [], "b": [{"epoch": 1}]}, tmp_path / "all.png")
+    assert not list(tmp_path.iterdir())

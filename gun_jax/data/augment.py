@@ -24,7 +24,7 @@ class RandomScale(grain.transforms.RandomMap):
     smallest: float = 0.5
     largest: float = 2.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.smallest <= self.largest:
             raise InputError(f"random scale from {self.smallest} to {self.largest}; expected 0 < smallest <= largest")
 
@@ -52,7 +52,7 @@ class RandomCrop(grain.transforms.RandomMap):
 
     size: tuple[int, int] | tuple[()] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.size and (len(self.size) != 2 or min(self.size) < 1):
             raise InputError(f"random crop of {self.size}; expected (height, width), 1 or more each")
 
@@ -94,7 +94,7 @@ class ColorJitter(grain.transforms.RandomMap):
 
     strength: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise InputError(f"colour jitter of strength {self.strength}; expected 0 to 1")
 
@@ -126,7 +126,7 @@ class LightingJitter(grain.transforms.RandomMap):
     sigma: float
     covariance: Sequence[Sequence[float]]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.sigma >= 0:
             raise InputError(f"lighting jitter of sigma {self.sigma}; expected 0 or more")
 

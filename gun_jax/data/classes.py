@@ -1,16 +1,18 @@
 """Class maps and palettes: which number means what, and in which colour it is drawn.
 
 Everywhere in the package a label is a train id, 0 to `len(names) - 1`, and `IGNORE` (255) is what neither training nor
-scoring looks at. A class map says how the values of the label files become train ids.
+scoring looks at. A class map says how the numbers, or the colours, of the label files become train ids.
 """
 
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 import cv2
 import numpy as np
 
+from gun_jax.data.color_labels import UNKNOWN, look_up, nearest_color, pack_color, pack_colors, unpack_color
 from gun_jax.errors import InputError
 
 IGNORE = 255
@@ -25,13 +27,16 @@ class ClassMap:
       colors: one (red, green, blue) a class, each 0 to 255.
       values: label-file value to train id; `IGNORE` for values that are known and not scored. None: values are train
         ids already, and `IGNORE` is ignored.
+      by_color: whether label files show classes by their colours. The keys of `values`, which has to be there, are
+        colours as numbers then (see `gun_jax.data.color_labels`).
     """
 
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
     values: dict[int, int] | None = None
+    by_color: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.names) != len(self.colors):
             raise InputError(f"{len(self.names)} names but {len(self.colors)} colours; give one a class")
         if not 1 <= len(self.names) < IGNORE:
@@ -50,7 +55,8 @@ class ClassMap:
         return table
 
     def lookup(self) -> np.ndarray:
-        """Train id by label-file value: int16 (256,), -1 for a value outside the map."""
+        """Train id by label-file value: int16 (256,), -1 for a value outside the map. Of a map of numbers only."""
+        assert not self.by_color
         table = np.full(256, -1, np.int16)
         values = self.values if self.values is not None else {i: i for i in range(len(self))} | {IGNORE: IGNORE}
         for value, train_id in values.items():
@@ -63,11 +69,17 @@ class ClassMap:
         return np.array([np.flatnonzero(table == train_id)[0] for train_id in range(len(self))], np.uint8)
 
     def train_ids(self, values: np.ndarray, where: str) -> np.ndarray:
-        """Train ids, uint8, of the numbers of a label file, uint8 (H, W); `where` names it in the error.
+        """Train ids, uint8 (H, W), of the pixels of a label file, whose name `where` is in an error.
+
+        Args:
+          values: numbers, uint8 (H, W); or colours, uint8 (H, W, 3) RGB, for a map of colours.
+          where: what to call the file.
 
         Raises:
-          InputError: a number is none of the map's.
+          InputError: a number or a colour is none of the map's.
         """
+        if self.by_color:
+            return self._ids_of_colors(pack_colors(values), where)
         table = self.lookup()
         unknown = cv2.LUT(values, (table < 0).astype(np.uint8))
         if unknown.any():
@@ -78,6 +90,23 @@ class ClassMap:
                 f"expected one of {_ranges(np.flatnonzero(table >= 0))}"
             )
         return cv2.LUT(values, table.astype(np.uint8))
+
+    def _ids_of_colors(self, colors: np.ndarray, where: str) -> np.ndarray:
+        assert self.values is not None
+        ids = look_up(colors, self.values)
+        unknown = ids == UNKNOWN
+        if unknown.any():
+            row, column = np.argwhere(unknown)[0]
+            strange = int(colors[row, column])
+            nearest = nearest_color(strange, self.values)
+            train_id = self.values[nearest]
+            of = "which is ignored" if train_id == IGNORE else f"of {self.names[train_id]!r}"
+            raise InputError(
+                f"{where} holds the colour {unpack_color(strange)} at row {row}, column {column}, which the class map "
+                f"does not have; the nearest that it has is {unpack_color(nearest)}, {of}: add the colour to the map, "
+                "or save labels without smoothing and not as JPEG, which mix colours"
+            )
+        return ids
 
 
 _CITYSCAPES = (
@@ -128,6 +157,9 @@ def load_class_map(path: str | pathlib.Path) -> ClassMap:
     class's place in the list is its train id; `values` are the numbers it has in the label files (default: its place),
     `ignore` the numbers that are not scored (default: [255]). Any other number in a label file is an error.
 
+    With `"labels": "colors"` beside, label files show classes by their colours: `values` and `ignore` are lists of
+    colours, [red, green, blue], by default a class's own `color`, and none. A "comment" may stand anywhere.
+
     Raises:
       InputError: the file is missing, is not such JSON, or one value belongs to two classes.
     """
@@ -138,7 +170,11 @@ def load_class_map(path: str | pathlib.Path) -> ClassMap:
         names: list[str] = []
         colors: list[tuple[int, int, int]] = []
         values: dict[int, int] = {}
-        _known(content, ("classes", "ignore"))
+        _known(content, ("classes", "ignore", "labels"))
+        if content.get("labels", "numbers") not in ("numbers", "colors"):
+            raise ValueError(f'labels are {content["labels"]!r}, not "numbers" or "colors"')
+        by_color = content.get("labels") == "colors"
+        read, shown = (_packed, unpack_color) if by_color else (_byte, int)
         for train_id, entry in enumerate(content["classes"]):
             _known(entry, ("name", "color", "values"))
             names.append(str(entry["name"]))
@@ -146,15 +182,16 @@ def load_class_map(path: str | pathlib.Path) -> ClassMap:
                 raise ValueError(f"class {names[-1]!r} has a colour of {len(entry['color'])} numbers, not 3")
             red, green, blue = map(_byte, entry["color"])
             colors.append((red, green, blue))
-            for value in map(_byte, entry.get("values", [train_id])):
+            for value in map(read, entry.get("values", [entry["color"] if by_color else train_id])):
                 if value in values:
-                    raise ValueError(f"value {value} belongs to {names[values[value]]!r} and to {names[-1]!r}")
+                    there = names[values[value]]
+                    raise ValueError(f"value {shown(value)} belongs to {there!r} and to {names[-1]!r}")
                 values[value] = train_id
-        for value in map(_byte, content.get("ignore", [IGNORE])):
+        for value in map(read, content.get("ignore", [] if by_color else [IGNORE])):
             if values.get(value, IGNORE) != IGNORE:
-                raise ValueError(f"value {value} is ignored and belongs to {names[values[value]]!r}")
+                raise ValueError(f"value {shown(value)} is ignored and belongs to {names[values[value]]!r}")
             values[value] = IGNORE
-        return ClassMap(tuple(names), tuple(colors), values)
+        return ClassMap(tuple(names), tuple(colors), values, by_color)
     except OSError as error:
         raise InputError(f"class map {path}: {error.strerror}; expected a JSON file like {example}") from error
     except KeyError as error:
@@ -164,15 +201,21 @@ def load_class_map(path: str | pathlib.Path) -> ClassMap:
 
 
 def _known(entry: dict, keys: tuple[str, ...]) -> None:
-    strange = [key for key in entry if key not in keys]
+    strange = [key for key in entry if key not in (*keys, "comment")]
     if strange:
         raise ValueError(f"{strange[0]!r} is none of {', '.join(keys)}")
 
 
-def _byte(value) -> int:
+def _byte(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
         raise ValueError(f"{value!r} is not a whole number from 0 to 255")
     return value
+
+
+def _packed(color: Any) -> int:
+    if not isinstance(color, list) or len(color) != 3:
+        raise ValueError(f"{color!r} is not a colour, as [128, 64, 128]")
+    return pack_color(map(_byte, color))
 
 
 def _ranges(values: np.ndarray) -> str:

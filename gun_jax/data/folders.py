@@ -5,12 +5,12 @@ import json
 import operator
 import os
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
 from gun_jax.data.classes import ClassMap
-from gun_jax.data.pictures import read_image, read_instances, read_label
+from gun_jax.data.pictures import read_image, read_instances, read_label, read_label_colors
 from gun_jax.errors import InputError
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -20,19 +20,22 @@ class FolderSource:
     """Pairs of picture and label files below two folders.
 
     A pair has the same path below its folder, less the ending: `images/berlin/a_image.png` and
-    `labels/berlin/a_label.png` are one with `image_ending="_image.png"`, `label_ending="_label.png"`.
+    `labels/berlin/a_label.png` are one with `image_ending="_image.png"`, `label_ending="_label.png"`. Pictures and
+    labels may lie in one folder: a file that has both endings is what the longer one says.
 
     Args:
       images: folder of the pictures, searched with all folders in it.
-      labels: folder of the label pictures: one byte a pixel, a value of the class map. None: records have no "label".
+      labels: folder of the label pictures: one byte a pixel, a value of the class map; or, for a map of colours, its
+        colours. None: records have no "label".
       classes: the class map.
       image_ending: how the name of a picture ends; by default any of `PICTURE_ENDINGS`.
       label_ending: how the name of a label ends; by default ".png".
       instance_ending: how the name of a picture of instances ends, which lies beside the label; records then have
         "instances", int32 (H, W).
+      chosen: the pairs to take, by their paths below the folders, less the endings; by default all.
 
     Raises:
-      InputError: a folder is missing or holds no picture, or a picture has no label.
+      InputError: a folder is missing or holds no picture, a picture has no label, or one that was chosen is not there.
     """
 
     def __init__(
@@ -43,11 +46,14 @@ class FolderSource:
         image_ending: str | tuple[str, ...] = PICTURE_ENDINGS,
         label_ending: str = ".png",
         instance_ending: str | None = None,
+        chosen: Collection[str] | None = None,
     ):
         self.images, self.classes = pathlib.Path(images), classes
         self.labels = pathlib.Path(labels) if labels is not None else None
         self._endings = label_ending, instance_ending
-        image_files = _files(self.images, image_ending)
+        image_files = _files(self.images, image_ending, label_ending if self.labels in (None, self.images) else "")
+        if chosen is not None:
+            image_files = _chosen(image_files, chosen, self.images)
         label_files = _files(self.labels, label_ending) if self.labels is not None else dict.fromkeys(image_files, "")
         missing = [key for key in image_files if key not in label_files]
         if missing:
@@ -57,7 +63,8 @@ class FolderSource:
                 f"{len(missing)} have none); expected {self.labels}/{first}{label_ending}"
             )
         self._pairs = [(key, file, label_files[key]) for key, file in sorted(image_files.items())]
-        names = json.dumps([list(image_files), self.classes.lookup().tolist()])
+        meaning = sorted((classes.values or {}).items()) if classes.by_color else classes.lookup().tolist()
+        names = json.dumps([list(image_files), meaning])
         self.identity = f"{len(self)} pairs {hashlib.sha256(names.encode()).hexdigest()[:16]}"
 
     def __len__(self) -> int:
@@ -80,7 +87,7 @@ class FolderSource:
         if self.labels is None:
             return record
         where = f"label {self.labels / label_file}"
-        label = self._read(read_label, label_file, image_file, image)
+        label = self._read(read_label_colors if self.classes.by_color else read_label, label_file, image_file, image)
         record["label"] = self.classes.train_ids(label, where)
         label_ending, instance_ending = self._endings
         if instance_ending is not None:
@@ -92,7 +99,7 @@ class FolderSource:
         """Reads a label or instance picture, which has to have the size of its image."""
         assert self.labels is not None
         picture = read(self.labels / file)
-        if picture.shape != image.shape[:2]:
+        if picture.shape[:2] != image.shape[:2]:
             raise InputError(
                 f"label {self.labels / file} is {_size(picture)}, its image {self.images / image_file} "
                 f"{_size(image)}; expected the same size"
@@ -105,15 +112,33 @@ class FolderSource:
         return f"FolderSource({str(self.images)!r}, {str(self.labels)!r}, {len(self)} pairs)"
 
 
-def _files(folder: pathlib.Path, ending: str | tuple[str, ...]) -> dict[str, str]:
-    """Files below a folder by their path in it less the ending: {"berlin/a": "berlin/a.png"}."""
+def _chosen(files: dict[str, str], chosen: Collection[str], folder: pathlib.Path) -> dict[str, str]:
+    missing = next((name for name in chosen if name not in files), None)
+    if missing is not None:
+        raise InputError(
+            f"folder {folder} has no picture {missing!r}, which is in the list of the split; expected a path below the "
+            f"folder without its ending, as {next(iter(files))!r}"
+        )
+    if not chosen:
+        raise InputError(f"the list of the split names none of the pictures in {folder}; expected one at least")
+    chosen = frozenset(chosen)
+    return {key: file for key, file in files.items() if key in chosen}
+
+
+def _files(folder: pathlib.Path, ending: str | tuple[str, ...], others: str = "") -> dict[str, str]:
+    """Files below a folder by their path in it less the ending: {"berlin/a": "berlin/a.png"}.
+
+    Those that end in `others`, if that is longer, are left out.
+    """
     if not folder.is_dir():
         raise InputError(f"folder {folder} does not exist")
     endings = (ending,) if isinstance(ending, str) else ending
     found: dict[str, str] = {}
-    for name in sorted(_names(folder)):
+    for name in sorted(names_below(folder)):
         match = next((end for end in endings if name.lower().endswith(end.lower())), None)
         if match is None or name.rpartition("/")[2].startswith(".") or not (folder / name).is_file():
+            continue
+        if len(others) > len(match) and name.lower().endswith(others.lower()):
             continue
         key = name[: -len(match)]
         if key in found:
@@ -124,7 +149,7 @@ def _files(folder: pathlib.Path, ending: str | tuple[str, ...]) -> dict[str, str
     return found
 
 
-def _names(folder: pathlib.Path) -> Iterator[str]:
+def names_below(folder: pathlib.Path) -> Iterator[str]:
     """Paths of all files below a folder, also in folders that are links, each folder once."""
     seen = set()
     for inner, folders, files in os.walk(folder, followlinks=True):

@@ -60,6 +60,17 @@ def decode_image(content: bytes, what: str, upright: bool = False) -> np.ndarray
     return _turned(picture, _orientation(content)) if upright else picture
 
 
+def read_label_colors(path: str | os.PathLike) -> np.ndarray:
+    """Reads a label picture that shows classes by their colours, as `read_image` does: uint8 (H, W, 3) RGB.
+
+    Of a palette picture the palette's colours.
+
+    Raises:
+      InputError: as `read_image`.
+    """
+    return decode_image(_content("label", path), f"label {path}")
+
+
 def _decode(content: bytes, what: str) -> np.ndarray:
     try:
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -111,7 +122,10 @@ def read_label(path: str | os.PathLike) -> np.ndarray:
     plain = _plain_grey(content)
     if plain is not None:
         return plain
-    with _opened(path, content, _LABEL_MODES, "one byte a pixel, the class's number (grey or palette PNG)") as picture:
+    expected = (
+        'one byte a pixel, the class\'s number (grey or palette PNG), or a class map that says "labels": "colors"'
+    )
+    with _opened(path, content, _LABEL_MODES, expected) as picture:
         # Pillow spreads the numbers of grey pictures of 2 and 4 bits over 0 to 255.
         stored = getattr(picture, "tile", None)
         spread = _SPREAD.get(str(stored[0][3]), 1) if stored else 1

@@ -12,6 +12,7 @@ import threading
 import grain
 import numpy as np
 from absl import flags
+from ml_collections import ConfigDict
 
 from gun_jax.data.augment import (
     ColorJitter,
@@ -29,7 +30,7 @@ _LOOKED_AT = 8  # pictures, to judge a crop
 _ROUNDS = 1_000_000  # through the source: more than any run; Grain's endless repetition cannot be cut into batches of 1
 
 
-def augmentations(data, source: Source) -> list[grain.transforms.RandomMap]:
+def augmentations(data: ConfigDict, source: Source) -> list[grain.transforms.RandomMap]:
     """The transformations that the `data` section of a configuration asks for, in their order.
 
     Lighting jitter looks at the colours of the source.
@@ -50,7 +51,7 @@ def augmentations(data, source: Source) -> list[grain.transforms.RandomMap]:
 
 def training_batches(
     source: Source,
-    data,
+    data: ConfigDict,
     batch_size: int,
     seed: int,
     start: int = 0,
@@ -113,7 +114,7 @@ def _end_with_the_training() -> None:
     os._exit(0)  # it was killed
 
 
-def _check_crop(data, source: Source) -> None:
+def _check_crop(data: ConfigDict, source: Source) -> None:
     """Refuses a crop that is higher and wider than all pictures looked at, however `random_scale` enlarges them."""
     enlarged = data.random_scale[1] if data.random_scale else 1.0
     largest = (0, 0)

@@ -10,10 +10,12 @@ import pathlib
 from collections.abc import Mapping
 from typing import Protocol
 
+from ml_collections import ConfigDict
+
 from gun_jax.data import tfds
 from gun_jax.data.classes import CAMVID, CITYSCAPES, ClassMap, load_class_map
 from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource
-from gun_jax.data.splits import CITYSCAPES_COUNTS, check_length
+from gun_jax.data.splits import CITYSCAPES_COUNTS, check_length, read_split_list
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError, one_of
 
@@ -44,6 +46,7 @@ class Layout:
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)  # pictures of a split, where they are known
     title: str = ""
     remedy: str = ""
+    split_list: str = ""  # file of the names of a split's pictures; "": all that are there
 
 
 LAYOUTS = {
@@ -66,7 +69,7 @@ LAYOUTS = {
 }
 
 
-def load_source(data, split: str, labelled: bool = True, instances: bool = False) -> Source:
+def load_source(data: ConfigDict, split: str, labelled: bool = True, instances: bool = False) -> Source:
     """Builds the source that a configuration names.
 
     Args:
@@ -97,15 +100,16 @@ def load_source(data, split: str, labelled: bool = True, instances: bool = False
         ending = layout.instance_ending if instances else None
         if ending and next(labels.rglob(f"*{ending}"), None) is None:
             ending = None
+        chosen = read_split_list(root / _of_split(layout.split_list, split)) if layout.split_list else None
         source = FolderSource(
-            images, labels if labelled else None, classes, layout.image_ending, layout.label_ending, ending
+            images, labels if labelled else None, classes, layout.image_ending, layout.label_ending, ending, chosen
         )
         if not data.partial:
             check_length(len(source), split, layout.counts.get(split), f"{layout.title} in {root}", "unpack it again")
     return source
 
 
-def find_data_dir(data, split: str = "train") -> pathlib.Path | None:
+def find_data_dir(data: ConfigDict, split: str = "train") -> pathlib.Path | None:
     """The absolute folder in which a configuration's data lies, or None for data that needs no files.
 
     It is `data.dir`, or else what the environment variable GUN_DATA_DIR names, or else `data` in the current folder; or
@@ -133,11 +137,18 @@ def _of_split(path: str, split: str) -> str:
     return path.replace("{split}", split)
 
 
-def _layout(data) -> Layout:
+def _layout(data: ConfigDict) -> Layout:
     if data.source not in LAYOUTS:
         expected = one_of(data.source, [*LAYOUTS, "synthetic"])
         raise InputError(f"config.data.source is {data.source!r}; expected {expected}")
     layout = LAYOUTS[data.source]
     if data.source == "folder":
-        layout = dataclasses.replace(layout, images=data.images, labels=data.labels)
+        layout = dataclasses.replace(
+            layout,
+            images=data.images,
+            labels=data.labels,
+            image_ending=data.image_ending or PICTURE_ENDINGS,
+            label_ending=data.label_ending,
+            split_list=data.split_list,
+        )
     return layout

@@ -1,4 +1,6 @@
-"""How many pictures a published split has, so that half an unpacked archive is not taken for the whole."""
+"""Which pictures a split has: how many, if it is published, so that half an archive does not pass; or by a list."""
+
+import pathlib
 
 from gun_jax.errors import InputError
 
@@ -13,3 +15,17 @@ def check_length(found: int, split: str, expected: int | None, where: str, remed
             f"{where}: found {found} of the {expected} pictures of {split}; {remedy}, or take what is there with "
             "--config.data.partial=True (evaluate.py: --partial)"
         )
+
+
+def read_split_list(path: pathlib.Path) -> list[str]:
+    """The names in a list of a split's pictures: a line each, the path below the folder of pictures less its ending.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    try:
+        content = path.read_bytes().decode(errors="surrogateescape")  # as names of files are
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"list of a split {path}: {reason}; expected a file with a picture's name a line") from error
+    return [line for line in (line.removesuffix("\r") for line in content.split("\n")) if line.strip()]

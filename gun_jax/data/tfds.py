@@ -15,6 +15,7 @@ import re
 import shutil
 import sys
 import tempfile
+import types
 import zipfile
 from typing import Any
 
@@ -99,12 +100,12 @@ class CityscapesTFDS:
         return {name: value for name, value in vars(self).items() if name != "_records"}
 
     @functools.cached_property
-    def _records(self):
+    def _records(self) -> Any:
         builder = _import_tfds().builder_from_directory(str(self._prepared))
         return builder.as_data_source(split=_SPLITS[self.split])
 
 
-def _import_tfds():
+def _import_tfds() -> types.ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow, where it is installed, tells of devices else
     try:
         import array_record.python.array_record_data_source  # noqa: F401

@@ -14,6 +14,7 @@ import rich.console
 
 import gun_jax
 from gun_jax.configuration import SAVED_NAME, describe_network, save_config
+from gun_jax.counting import parameters
 from gun_jax.data.folders import FolderSource
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError, check_choice, check_count
@@ -117,7 +118,7 @@ def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Pa
     config.data.dir = config.init = ""  # of this machine
     network = describe_network(config.model, len(trained.classes))
     write_weights(folder / WEIGHTS, trained.variables, network, trained.step)
-    save_config(folder, config, trained.classes, trained.picture_size)
+    save_config(folder, config, trained.classes, trained.picture_size, parameters(trained.variables["params"]))
     megabytes = (folder / WEIGHTS).stat().st_size / 1e6
     print(f"wrote {folder / WEIGHTS} ({megabytes:.1f} MB) and {SAVED_NAME}, of step {trained.step}")
     return folder

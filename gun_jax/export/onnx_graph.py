@@ -106,7 +106,7 @@ class _Interpreter:
         values: dict[core.Var, Any] = dict(zip(jaxpr.constvars, map(np.asarray, constants), strict=True))
         values |= dict(zip(jaxpr.invars, arguments, strict=True))
 
-        def read(atom):
+        def read(atom: Any) -> Any:
             return np.asarray(atom.val) if isinstance(atom, core.Literal) else values[atom]
 
         for equation in jaxpr.eqns:

@@ -22,7 +22,7 @@ def stablehlo_network(model: GUN, variables: dict[str, Any]) -> bytes:
     """
     folded = fold_batch_norm(variables)
 
-    def label(images: jax.Array):
+    def label(images: jax.Array) -> Any:
         return model.apply(folded, normalise(images), output_size=images.shape[1:3], method="predict")
 
     constraints = [f"height >= {LEAST_SIDE}", f"width >= {LEAST_SIDE}"]

@@ -1,0 +1,1 @@
+"""Scores of label maps, in NumPy: confusion matrix, Cityscapes' further measures, trimap."""

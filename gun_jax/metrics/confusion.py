@@ -25,6 +25,7 @@ class ConfusionMatrix:
 
     @property
     def num_classes(self) -> int:
+        """C, the number of classes."""
         return len(self.counts)
 
     def update(self, labels: np.ndarray, predictions: np.ndarray) -> "ConfusionMatrix":
@@ -95,6 +96,6 @@ def none_for_nan(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _ratio(part, whole) -> np.ndarray:
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         return np.divide(part, whole, dtype=np.float64)

@@ -41,6 +41,7 @@ class Trimap:
 
     @property
     def num_classes(self) -> int:
+        """C, the number of classes."""
         return self.union.shape[1]
 
     def update(self, label: np.ndarray, prediction: np.ndarray) -> "Trimap":

@@ -20,7 +20,7 @@ import jax.export
 import jax.numpy as jnp
 
 from gun_jax.errors import InputError
-from gun_jax.models import winograd
+from gun_jax.models import blocks, winograd
 
 _NHWC = ("NHWC", "HWIO", "NHWC")
 # Narrower inputs make XLA's gradient of a strided input slow, and the products of a kernel gradient too thin; so do
@@ -28,6 +28,8 @@ _NHWC = ("NHWC", "HWIO", "NHWC")
 _LEAST_CHANNELS_BY_TAPS, _LEAST_OUTPUTS_BY_TAPS = 32, 128
 # Narrower maps cost more to transform than the products that they save: those of XLA, and those of oneDNN.
 _LEAST_CHANNELS_WINOGRAD, _LEAST_CHANNELS_WINOGRAD_ONEDNN = 64, 128
+# By the size of the kernel: the most outputs of which XLA is slower than with blocks of them, and the blocks.
+_BLOCKS = {3: (8, 2), 7: (16, 4)}
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
@@ -50,6 +52,8 @@ def _convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilati
         fast = functools.partial(onednn.convolve, stride=stride, padding=padding, dilation=dilation)
     elif _is_pointwise(kernel, stride, padding):
         fast = pointwise
+    elif _suits_blocks(x, kernel, dilation):
+        fast = functools.partial(convolve_by_blocks, stride=stride, padding=padding)
     else:
         return plain(x, kernel)
     return jax.lax.platform_dependent(x, kernel, cpu=fast, default=plain)
@@ -70,6 +74,18 @@ def pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 def _is_pointwise(kernel: jax.Array, stride: int, padding: int) -> bool:
     return (kernel.shape[0], stride, padding) == (1, 1, 0)
+
+
+def _suits_blocks(x: jax.Array, kernel: jax.Array, dilation: int) -> bool:
+    """Whether `blocks` does this convolution, and is faster."""
+    most, _ = _BLOCKS.get(kernel.shape[0], (0, 0))
+    known = not any(jax.export.is_symbolic_dim(side) for side in x.shape)
+    return known and dilation == 1 and kernel.shape[-1] <= most
+
+
+def convolve_by_blocks(x: jax.Array, kernel: jax.Array, stride: int, padding: int) -> jax.Array:
+    """`convolve` to few channels, by `blocks` of a size that suits the kernel."""
+    return blocks.convolve(x, kernel, stride, padding, _BLOCKS[kernel.shape[0]][1])
 
 
 def _suits_winograd(
@@ -104,32 +120,36 @@ def _installed_onednn() -> types.ModuleType | None:
         ) from error
 
 
-def _forward(x, kernel, stride, padding, dilation):
+def _forward(
+    x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     return _convolve(x, kernel, stride, padding, dilation), (x, kernel)
 
 
-def _backward(stride, padding, dilation, saved, gradient):
+def _backward(
+    stride: int, padding: int, dilation: int, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
-    geometry = {"stride": stride, "padding": padding, "dilation": dilation}
-    onednn = _onednn(x, kernel)
+    geometry: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
+    onednn: Any = _onednn(x, kernel)
 
-    def plain(x, kernel, gradient):
+    def plain(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.vjp(functools.partial(plain_convolve, **geometry), x, kernel)[1](gradient)
 
-    def by_winograd(x, kernel, gradient):
+    def by_winograd(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         options = {"dilation": dilation, "multiply": onednn.multiply if onednn else winograd.multiply}
         return (
             winograd.input_gradient(kernel, gradient, **options),
             winograd.kernel_gradient(x, gradient, **options),
         )
 
-    def by_onednn(x, kernel, gradient):
+    def by_onednn(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         return (
             onednn.input_gradient(kernel, gradient, x.shape, **geometry),
             onednn.kernel_gradient(x, gradient, kernel.shape, **geometry),
         )
 
-    def by_taps(x, kernel, gradient):
+    def by_taps(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         of_x, of_kernel = plain(x, kernel, gradient)  # what is not used is not computed
         size = kernel.shape[0]
         wide = x.shape[-1] >= _LEAST_CHANNELS_BY_TAPS
@@ -141,10 +161,15 @@ def _backward(stride, padding, dilation, saved, gradient):
             of_kernel = kernel_gradient_by_taps(x, gradient, size, **geometry)
         return of_x, of_kernel
 
+    def by_blocks(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return jax.vjp(functools.partial(convolve_by_blocks, stride=stride, padding=padding), x, kernel)[1](gradient)
+
     if _suits_winograd(x, kernel, stride, padding, dilation, onednn):
         fast = by_winograd
+    elif onednn:
+        fast = by_onednn
     else:
-        fast = by_onednn if onednn else by_taps
+        fast = by_blocks if _suits_blocks(x, kernel, dilation) else by_taps
     return jax.lax.platform_dependent(x, kernel, gradient, cpu=fast, default=plain)
 
 

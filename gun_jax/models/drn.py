@@ -19,6 +19,8 @@ from gun_jax.models.convolution import conv
 # He initialisation, fan-out, as the published DRN and residual networks were trained with.
 he_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
+_Saved = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+
 LEVELS = 9
 CHANNELS = (16, 16, 32, 64, 128, 256, 512, 512, 512)
 STRIDES = (1, 1, 2, 2, 2, 1, 1, 1, 1)
@@ -67,7 +69,9 @@ def batch_normalise(
     return _batch_normalise(x, scale, bias, epsilon)[0]
 
 
-def _batch_normalise(x, scale, bias, epsilon):
+def _batch_normalise(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[tuple[jax.Array, jax.Array, jax.Array], _Saved]:
     axes = tuple(range(x.ndim - 1))
     x32 = x.astype(jnp.float32)
     mean = x32.mean(axes)
@@ -78,7 +82,9 @@ def _batch_normalise(x, scale, bias, epsilon):
     return (y, mean, var), (x, scale, mean, var)
 
 
-def _batch_normalise_gradient(epsilon, saved, gradients):
+def _batch_normalise_gradient(
+    epsilon: float, saved: _Saved, gradients: tuple[jax.Array, ...]
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Two sums over the pixels and one pass, where autodiff makes three sums, two passes and an array between them."""
     x, scale, mean, var = saved
     axes = tuple(range(x.ndim - 1))
@@ -198,7 +204,7 @@ class Bottleneck(nn.Module):
         return nn.relu(y + _skip(self, x, train, statistics)) if self.residual else nn.relu(y)
 
 
-def _skip(block, x: jax.Array, train: bool, statistics: str) -> jax.Array:
+def _skip(block: Any, x: jax.Array, train: bool, statistics: str) -> jax.Array:
     """The block's input, matched by a 1x1 convolution where stride or channels differ."""
     channels = block.channels * block.expansion
     if block.stride == 1 and x.shape[-1] == channels:
@@ -233,7 +239,7 @@ class DRN(nn.Module):
     width: float = 1.0
     dtype: Any = jnp.float32
 
-    def setup(self):
+    def setup(self) -> None:
         check_choice("DRN", "variant", self.variant, VARIANTS)
         self.levels = [self._level(index) for index in range(LEVELS)]
         if self.num_classes is not None:

@@ -54,7 +54,7 @@ class Encoder(nn.Module):
     width: float = 1.0
     dtype: Any = jnp.float32
 
-    def setup(self):
+    def setup(self) -> None:
         check_choice("Encoder", "encoder", self.name_in_paper, ENCODERS)
         check_choice("Encoder", "branch_norm", self.branch_norm, BRANCH_NORMS)
         check_count("Encoder", "input_subsampling", self.input_subsampling)

@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gun_jax.errors import InputError
 from gun_jax.models.convolution import conv
 from gun_jax.models.drn import ConvBatchNorm, scaled
 from gun_jax.models.resizing import resize
@@ -27,7 +28,7 @@ class LargeRF(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, fused: jax.Array, high_resolution: jax.Array, train: bool = False) -> jax.Array:
+    def __call__(self, fused: jax.Array, high_resolution: jax.Array | None, train: bool = False) -> jax.Array:
         """Offsets (B, 8h, 8w, 2) from the fusion output (B, h, w, C); `high_resolution` is not used."""
         x = fused
         for step in range(1, 4):
@@ -43,7 +44,7 @@ class HighRes(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, fused: jax.Array, high_resolution: jax.Array, train: bool = False) -> jax.Array:
+    def __call__(self, fused: jax.Array | None, high_resolution: jax.Array, train: bool = False) -> jax.Array:
         """Offsets (B, H, W, 2) from the finest branch's level 2 (B, H, W, 32); `fused` is not used."""
         return _offsets(use_bias=False)(high_resolution)
 
@@ -68,3 +69,21 @@ class FusionGuidance(nn.Module):
 
 
 GUIDANCES = {"large_rf": LargeRF, "high_res": HighRes, "fusion": FusionGuidance}
+# Of the signals that each is handed, those that it reads.
+READS = {"large_rf": ("fused",), "high_res": ("high_resolution",), "fusion": ("fused", "high_resolution")}
+
+
+def check_signals(guidance: str, signals: dict[str, jax.Array | None]) -> None:
+    """Raises an InputError unless the signals that a guidance reads are maps, of the same number of images."""
+    read = {}
+    for name in READS[guidance]:
+        signal = signals[name]
+        if signal is None or signal.ndim != 4:
+            found = "missing" if signal is None else f"of shape {signal.shape}"
+            raise InputError(
+                f"GuidedUpsampling: {name} is {found}; guidance {guidance!r} reads it: expected (B, height, width, C)"
+            )
+        read[name] = signal
+    if len({signal.shape[0] for signal in read.values()}) > 1:
+        shapes = " and ".join(f"{name} {signal.shape}" for name, signal in read.items())
+        raise InputError(f"GuidedUpsampling: {shapes}; expected maps of the same number of images")

@@ -11,16 +11,17 @@ from gun_jax.models.convolution import conv
 from gun_jax.models.drn import scaled
 from gun_jax.models.encoder import ENCODERS, Encoder, branch_size
 from gun_jax.models.fusion import FUSIONS, Fusion
-from gun_jax.models.guidance import GUIDANCES
+from gun_jax.models.guidance import GUIDANCES, check_signals
 from gun_jax.models.resizing import resize
 from gun_jax.sampling import METHODS, Method, Padding, guided_argmax, guided_upsample
 
 
 class GuidedUpsampling(nn.Module):
-    """The Guided Upsampling Module: a guidance module and the sampler, for any encoder-decoder.
+    """The Guided Upsampling Module: a guidance module and the sampler, for any encoder-decoder (docs/plug_in.md).
 
     Attributes:
-      guidance: "large_rf", "high_res" or "fusion" (Table 4).
+      guidance: what predicts the offsets, and from which features: "large_rf" (the deep ones), "high_res" (the early
+        ones) or "fusion" (both; Table 4).
       method: "bilinear" (equation 4) or "nearest" (equation 2).
       straight_through: with "nearest", lends the offsets the gradient of "bilinear"; without it they cannot learn.
       align_corners, padding: as in `gun_jax.guided_upsample`.
@@ -36,15 +37,24 @@ class GuidedUpsampling(nn.Module):
     width: float = 1.0
     dtype: Any = jnp.float32
 
-    def setup(self):
+    def setup(self) -> None:
         check_choice("GuidedUpsampling", "guidance", self.guidance, GUIDANCES)
         check_choice("GuidedUpsampling", "method", self.method, METHODS)
         self.guide = GUIDANCES[self.guidance](width=self.width, dtype=self.dtype)
 
     def offsets(
-        self, fused: jax.Array, high_resolution: jax.Array, output_size: tuple[int, int], train: bool = False
+        self,
+        fused: jax.Array | None = None,
+        high_resolution: jax.Array | None = None,
+        output_size: tuple[int, int] | None = None,
+        train: bool = False,
     ) -> jax.Array:
-        """The Guidance Offset Table, float32 (B, H, W, 2), at `output_size` (H, W)."""
+        """The Guidance Offset Table, float32 (B, H, W, 2), at `output_size` (H, W); arguments as in a call."""
+        check_signals(self.guidance, {"fused": fused, "high_resolution": high_resolution})
+        if output_size is None:
+            if high_resolution is None:
+                raise InputError("GuidedUpsampling: no output_size; without high_resolution it has no default")
+            output_size = high_resolution.shape[1:3]
         check_size("GuidedUpsampling", "output_size", output_size)
         return resize(self.guide(fused, high_resolution, train), output_size)
 
@@ -66,25 +76,25 @@ class GuidedUpsampling(nn.Module):
     def __call__(
         self,
         low: jax.Array,
-        fused: jax.Array,
-        high_resolution: jax.Array,
-        output_size: tuple[int, int],
+        fused: jax.Array | None = None,
+        high_resolution: jax.Array | None = None,
+        output_size: tuple[int, int] | None = None,
         train: bool = False,
     ) -> jax.Array:
         """Upsamples a map, guided by deep and by early features.
 
         Args:
           low: (B, h, w, C) map to upsample, as a rule logits.
-          fused: (B, h', w', D) deep features: what the map was computed from.
-          high_resolution: (B, H', W', E) early features of the same image.
-          output_size: (H, W) of the result.
+          fused: (B, h', w', D) deep features: what the map was computed from. "high_res" does not read them.
+          high_resolution: (B, H', W', E) early features of the same image. "large_rf" does not read them.
+          output_size: (H, W) of the result; by default that of `high_resolution`.
           train: whether batch norm uses the statistics of this batch.
 
         Returns:
           (B, H, W, C), of the dtype of `low`.
 
         Raises:
-          InputError: attributes that are not as above, or shapes that do not fit each other.
+          InputError: attributes that are not as above, a missing map, or shapes that do not fit each other.
         """
         return self.sample(low, self.offsets(fused, high_resolution, output_size, train))
 
@@ -118,7 +128,7 @@ class GUN(nn.Module):
     variant: str = "d22"
     branch_norm: str = "shared"
 
-    def setup(self):
+    def setup(self) -> None:
         check_choice("GUN", "encoder", self.encoder, ENCODERS)
         check_choice("GUN", "fusion", self.fusion, FUSIONS)  # which an encoder of one branch has no use for
         check_choice("GUN", "method", self.method, METHODS)  # nor plain bilinear upsampling for this
@@ -155,7 +165,7 @@ class GUN(nn.Module):
 
         Raises:
           InputError: a `ValueError`, for attributes, images or an output size that are not as above, or a branch that
-        would have to enlarge the images.
+            would have to enlarge the images.
         """
         low, offsets, output_size = self.low_and_offsets(images, train, output_size)
         if offsets is None:

@@ -25,6 +25,7 @@ RESIZE_CALL = "bilinear_resize"  # its name in traces, by which gun_jax.export k
 
 @functools.partial(jax.jit, static_argnames="size")
 def bilinear_resize(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """`resize` to another size, as a program of its own: what `gun_jax.export` finds in traces."""
     return _resize(x, x.shape[1:3], size)
 
 
@@ -45,11 +46,11 @@ def plain_resize(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     return jax.image.resize(x, (x.shape[0], *size, x.shape[3]), "linear")
 
 
-def _forward(x, old_size, size):
+def _forward(x: jax.Array, old_size: tuple[int, int], size: tuple[int, int]) -> tuple[jax.Array, None]:
     return _by_platform(_taps_as_a_call, x, size), None
 
 
-def _backward(old_size, size, _, gradient):
+def _backward(old_size: tuple[int, int], size: tuple[int, int], _: None, gradient: jax.Array) -> tuple[jax.Array]:
     x = jax.ShapeDtypeStruct((gradient.shape[0], *old_size, gradient.shape[3]), gradient.dtype)
     return jax.linear_transpose(functools.partial(plain_resize, size=size), x)(gradient)
 

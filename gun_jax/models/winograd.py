@@ -132,6 +132,7 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array, *, dilation: int, multipl
       x: (B, H, W, Cin), what was convolved.
       gradient: (B, H, W, Cout), of the result.
       dilation: of the convolution.
+      multiply: what does the products.
     """
     rows, columns = _axis(x.shape[1], dilation), _axis(x.shape[2], dilation)
     places = rows.inputs * columns.inputs

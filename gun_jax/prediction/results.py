@@ -94,6 +94,8 @@ class Results:
         Raises:
           InputError: a file cannot be written.
         """
+        if frame.source.video and frame.number == 0:
+            self.finish()  # those of the video before
         draw: dict[str, Callable[[], np.ndarray]] = {
             "overlay": lambda: self._painter.overlay(frame.image, labels) if overlay is None else overlay,
             "colors": lambda: self._painter.colors(labels),
@@ -107,7 +109,6 @@ class Results:
             elif kind in _DRAWN:
                 path = path.with_name(path.name + _VIDEO_ENDING)
                 if path not in self._videos:
-                    self.finish()  # of the video before
                     self._videos[path] = _Video(path, frame)
                 self._videos[path].add(frame, draw[kind]())
             else:
@@ -143,7 +144,7 @@ class _Video:
         """Ends the file; one that has not all its frames, of which OpenCV does not tell, is an InputError."""
         self._writer.release()
         video = cv2.VideoCapture(str(self._unfinished))
-        there = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        there = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
         video.release()
         if there != self._count:
             self._unfinished.unlink(missing_ok=True)

@@ -5,7 +5,9 @@ import pathlib
 from collections.abc import Sequence
 
 import rich.console
+import rich.text
 
+from gun_jax.data.classes import ClassMap
 from gun_jax.errors import InputError
 from gun_jax.prediction.inputs import find_inputs
 from gun_jax.prediction.loading import load_segmenter
@@ -53,6 +55,7 @@ def run_prediction(
     counts = Counts()
     if inputs:
         segmenter = load_segmenter(workdir, step, engine, size, console)
+        _show_legend(segmenter.classes, console)
         painter = Painter(segmenter.classes, opacity)
         results = Results(output, kinds, segmenter.classes, painter)
         with Window("gun_jax") if show else contextlib.nullcontext() as window:
@@ -66,3 +69,11 @@ def run_prediction(
     if refused:
         raise InputError(f"{refused} of {len(inputs) + len(missing)} inputs could not be used as a whole; see above")
     return counts
+
+
+def _show_legend(classes: ClassMap, console: rich.console.Console) -> None:
+    if console.is_terminal:
+        legend = rich.text.Text()
+        for name, (red, green, blue) in zip(classes.names, classes.colors, strict=True):
+            legend.append("\u2588\u2588 ", f"rgb({red},{green},{blue})").append(f"{name}  ")
+        console.print(legend)

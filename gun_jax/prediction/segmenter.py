@@ -138,7 +138,7 @@ def _by_jax(trained: Trained) -> Callable[[np.ndarray, Size], np.ndarray]:
     folded = fold_batch_norm(trained.variables)
 
     def label(images: jax.Array, size: Size) -> jax.Array:
-        labels = trained.model.apply(folded, normalise(images), output_size=size, method="predict")
+        labels: Any = trained.model.apply(folded, normalise(images), output_size=size, method="predict")
         return labels.astype(jnp.uint8)
 
     compiled = jax.jit(label, static_argnums=1)
@@ -147,7 +147,7 @@ def _by_jax(trained: Trained) -> Callable[[np.ndarray, Size], np.ndarray]:
 
 def _explain_by_jax(trained: Trained) -> Callable[[np.ndarray, Size], Any]:
     def explain(images: jax.Array, size: Size) -> tuple[jax.Array, jax.Array]:
-        seen = trained.model.apply(trained.variables, normalise(images), output_size=size, method="explain")
+        seen: Any = trained.model.apply(trained.variables, normalise(images), output_size=size, method="explain")
         return seen["labels"].astype(jnp.uint8), seen["offsets"]
 
     return jax.jit(explain, static_argnums=1)

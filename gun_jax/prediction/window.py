@@ -1,11 +1,14 @@
 """A window that shows pictures."""
 
+import time
+
 import numpy as np
 from PIL import Image
 
 from gun_jax.errors import InputError
 
 _LARGEST = 1600, 900  # (width, height)
+_PERIOD = 0.02  # seconds, between two looks at the keys
 
 
 class Window:
@@ -52,7 +55,7 @@ class Window:
         """Waits until a user closes it."""
         while not self.closed:
             self._root.update()
-            self._root.after(20)
+            time.sleep(_PERIOD)
 
     def _close(self, _: object = None) -> None:
         self.closed = True

@@ -1,6 +1,7 @@
-"""Evaluates a trained network: per-class IoU, mIoU and pixel accuracy, and panels that show where it is wrong.
+"""Evaluates a trained network: per-class IoU, mIoU and pixel accuracy; panels and a page that show where it is wrong.
 
     python evaluate.py [--workdir=runs/camvid] [--split=val] [--panels=8]
+    python evaluate.py --workdir=runs/camvid --report
     python evaluate.py --workdir=runs/fusion --trimap --against=runs/baseline,runs/high_res
     python evaluate.py --workdir=runs/gun --split=test --submission=gun-test
     python evaluate.py --exported=runs/camvid/export/openvino-int8.json
@@ -26,6 +27,8 @@ _TRIMAP = flags.DEFINE_bool(
     "trimap", False, "Scores by the distance from boundaries, and crops (the paper's Figure 4)."
 )
 _AGAINST = flags.DEFINE_list("against", [], "Runs to compare in the trimap, as runs/baseline,runs/high_res.")
+_REPORT = flags.DEFINE_bool("report", False, "Writes one HTML page with all scores, the worst and the best pictures.")
+_REPORT_PICTURES = flags.DEFINE_integer("report_pictures", 4, "Number of worst, and of best pictures in the report.")
 _PARTIAL = flags.DEFINE_bool("partial", False, "Takes a split of which pictures are missing.")
 _SUBMISSION = flags.DEFINE_string("submission", None, "Folder for results as the Cityscapes server takes them.")
 _EXPORTED = flags.DEFINE_string(
@@ -38,8 +41,10 @@ command_line.define_processes()
 def main() -> None:
     from gun_jax import evaluation  # after the flags: bad ones are told at once
 
-    if _PANELS.value or _TRIMAP.value or _SUBMISSION.value is not None or _EXPORTED.value:
-        processes.expect_one("--panels, --trimap, --submission and --exported")
+    if _PANELS.value or _TRIMAP.value or _REPORT.value or _SUBMISSION.value is not None or _EXPORTED.value:
+        processes.expect_one("--panels, --trimap, --report, --submission and --exported")
+    if _REPORT_PICTURES.present and not _REPORT.value:
+        raise InputError("--report_pictures is for the page of --report; add --report")
     if processes.several():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # JAX's runtime keeps it for trainings
     exported = pathlib.Path(_EXPORTED.value) if _EXPORTED.value else None
@@ -50,14 +55,15 @@ def main() -> None:
     place: dict[str, Any] = {"split": _SPLIT.value, "data_dir": _DATA_DIR.value, "partial": _PARTIAL.value}
     against = [pathlib.Path(other) for other in _AGAINST.value]
     if _SUBMISSION.value is not None:
-        if _PANELS.value or _TRIMAP.value or against or exported:
+        if _PANELS.value or _TRIMAP.value or against or _REPORT.value or exported:
             raise InputError(
-                "--submission only writes files for the server; leave out --panels, --trimap, --against and --exported"
+                "--submission only writes files for the server; leave out --panels, --trimap, --against, --report and "
+                "--exported"
             )
         evaluation.submit(workdir, pathlib.Path(_SUBMISSION.value), step=_STEP.value, **place)
     elif exported:
-        if _PANELS.value or _TRIMAP.value or against or _STEP.value is not None:
-            raise InputError("--exported only scores; leave out --panels, --trimap, --against and --step")
+        if _PANELS.value or _TRIMAP.value or against or _REPORT.value or _STEP.value is not None:
+            raise InputError("--exported only scores; leave out --panels, --trimap, --against, --report and --step")
         from gun_jax.export.exported import load_exported
 
         network = load_exported(exported)
@@ -65,7 +71,14 @@ def main() -> None:
         evaluation.evaluate_exported(workdir, exported, network.label_at, classes, step, **place)
     else:
         evaluation.evaluate(
-            workdir, panels=_PANELS.value, trimap=_TRIMAP.value, against=against, step=_STEP.value, **place
+            workdir,
+            panels=_PANELS.value,
+            trimap=_TRIMAP.value,
+            against=against,
+            report=_REPORT.value,
+            report_pictures=_REPORT_PICTURES.value,
+            step=_STEP.value,
+            **place,
         )
 
 

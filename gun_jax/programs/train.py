@@ -1,9 +1,11 @@
 """Trains a network.
 
     python train.py --config=configs/camvid.py --workdir=runs/camvid [--config.NAME=VALUE]
+    python train.py --new-config FOLDER
 
 The same line again goes on where the run stopped. `--check-data` reads all pictures and labels instead, and says which
-cannot be used. `gun_jax/configuration.py` lists all settings.
+cannot be used. `--new-config` looks at a folder of pictures and labels, and writes a configuration for them.
+`gun_jax/configuration.py` lists all settings.
 """
 
 import pathlib
@@ -12,14 +14,23 @@ import sys
 from absl import flags
 
 from gun_jax import command_line, processes
+from gun_jax.errors import InputError
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default runs/ and the name of the config file.")
 command_line.define_processes()
 _CHECK = flags.DEFINE_bool("check-data", False, "Read all pictures and labels, and train nothing.")
+_NEW = flags.DEFINE_string("new-config", None, "Folder of pictures and labels to write a configuration for.")
+_OUTPUT = flags.DEFINE_string("output", None, "The file that --new-config writes; by default gun.py in the folder.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Let --new-config replace the file.")
 
 
 def main() -> None:
+    if _NEW.value is not None:
+        _write_config(_NEW.value)
+        return
+    if _OUTPUT.value is not None or _OVERWRITE.value:
+        raise InputError("--output and --overwrite are of --new-config; a training writes into --workdir")
     config = command_line.checked_config(_CONFIG.value)
     if _CHECK.value:
         from gun_jax.data.checking import check_data
@@ -27,14 +38,32 @@ def main() -> None:
         processes.expect_one("--check-data")
         check_data(config)
         return
+    from gun_jax.runs.drawing import draw_curves, last_report
     from gun_jax.training.interruption import InterruptedTrainingError
     from gun_jax.training.loop import train  # after the flags: bad ones are told at once
 
+    workdir = pathlib.Path(_WORKDIR.value or command_line.default_workdir())
+    before = last_report(workdir)
     try:
-        train(config, pathlib.Path(_WORKDIR.value or command_line.default_workdir()), forget=True)
+        train(config, workdir, forget=True)
     except InterruptedTrainingError as stop:
-        print(f"{command_line.program()}: {stop}", file=sys.stderr)
+        print(f"{command_line.program()}: {stop}", file=sys.stderr, flush=True)
+        draw_curves(workdir)
         sys.exit(128 + stop.signal)  # as shells say that a signal ended a program
+    except InputError:
+        if last_report(workdir) != before:  # as after too many steps that were not finite
+            draw_curves(workdir, warn=False)
+        raise
+    draw_curves(workdir)
+
+
+def _write_config(folder: str) -> None:
+    from gun_jax.own_data.new_config import new_config
+
+    processes.expect_one("--new-config")
+    output = pathlib.Path(_OUTPUT.value) if _OUTPUT.value else None
+    program = "python {}.py" if command_line.program().endswith(".py") else "gun-{}"
+    new_config(pathlib.Path(folder), output, _OVERWRITE.value, program)
 
 
 def run() -> None:

@@ -1,0 +1,1 @@
+"""Training: schedule, state, step, checkpoints, what is reported, and the loop."""

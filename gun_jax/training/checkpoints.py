@@ -14,7 +14,7 @@ import errno
 import os
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -44,7 +44,7 @@ class _Best(PreservationPolicy):
     step: int | None = None
     miou: float | None = None
 
-    def should_preserve(self, checkpoints, *, context):
+    def should_preserve(self, checkpoints: Sequence, *, context: Any) -> list[bool]:
         return [checkpoint.step == self.step for checkpoint in checkpoints]
 
 
@@ -68,7 +68,7 @@ class Checkpoints:
     def __enter__(self) -> Checkpoints:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         if kind is not None and processes.several() and not issubclass(kind, InputError):
             return  # another process is gone, most likely: what all are saving together does not become whole
         with self._saving() if kind is None else contextlib.suppress(Exception):  # of two errors the first is told
@@ -152,7 +152,7 @@ class Checkpoints:
             raise OSError(errno.ENOSPC, reason)
 
     @contextlib.contextmanager
-    def _saving(self):
+    def _saving(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:  # Orbax raises what its threads, TensorStore and the system raise

@@ -6,7 +6,7 @@ import json
 import pathlib
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 import jax
@@ -91,7 +91,7 @@ def read_arrays(path: pathlib.Path, item: str, like: Any, position: dict[str, An
 
 
 @contextlib.contextmanager
-def reading():
+def reading() -> Iterator[None]:
     """Makes a DamagedError of whatever reading a damaged file raises; an InputError where the file is not to blame."""
     try:
         yield

@@ -5,7 +5,8 @@ import datetime
 import pathlib
 import time
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import psutil
 import rich.console
@@ -61,7 +62,7 @@ class Reporter:
         self._progress.start()
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         self._progress.stop()
         self._curves.close()
 
@@ -153,7 +154,7 @@ class _Curves:
             self._writer.close()
 
     @contextlib.contextmanager
-    def _writing(self):
+    def _writing(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -168,7 +169,7 @@ class SilentReporter:
     def __enter__(self) -> "SilentReporter":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: Any) -> None:
         pass
 
     say = first_step = waited = training = evaluation = lambda self, *args: None

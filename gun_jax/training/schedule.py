@@ -1,5 +1,7 @@
 """Learning rate by step, and the optimiser that takes it (section 5 of the paper)."""
 
+from typing import Any
+
 import jax
 import optax
 from ml_collections import ConfigDict
@@ -49,6 +51,6 @@ def sgd(optimizer: ConfigDict, rate: optax.Schedule) -> optax.GradientTransforma
     )
 
 
-def decayed(params) -> dict:
+def decayed(params: dict[str, Any]) -> dict[str, Any]:
     """True for the parameters that weight decay pulls at: convolution kernels, not biases, not batch norm."""
     return jax.tree.map_with_path(lambda path, _: path[-1].key == "kernel", params)

@@ -1,7 +1,7 @@
 """One training step: loss, gradient, update, compiled for a mesh of devices."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -65,7 +65,7 @@ def _losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
     return _losses_and_saved(logits, labels)[0]
 
 
-def _losses_and_saved(logits, labels):
+def _losses_and_saved(logits: jax.Array, labels: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
     chosen = jnp.sum(logits, -1, where=_chosen(labels, logits.shape[-1]))
     total = jax.nn.logsumexp(logits, -1)
     losses = total - chosen
@@ -74,7 +74,7 @@ def _losses_and_saved(logits, labels):
     return losses, (logits, labels, total)
 
 
-def _gradient_of_losses(saved, gradient):
+def _gradient_of_losses(saved: tuple[jax.Array, ...], gradient: jax.Array) -> tuple[jax.Array, None]:
     logits, labels, total = saved
     probabilities = jnp.exp(logits - total[..., None])
     return gradient[..., None] * (probabilities - _chosen(labels, logits.shape[-1])), None
@@ -114,7 +114,7 @@ def train_step(
     def step(state: TrainState, batch: dict) -> tuple[TrainState, Outcome]:
         images, labels = normalise(batch["image"]), batch["label"]
 
-        def loss_of(params):
+        def loss_of(params: Any) -> tuple[jax.Array, Any]:
             logits, updates = model.apply(
                 {"params": params, "batch_stats": state.batch_stats},
                 images,

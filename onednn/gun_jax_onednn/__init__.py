@@ -91,23 +91,25 @@ def _call(name: str, shape: tuple[int, ...], *arrays: jax.Array, **attributes: A
 # All four are linear in each of their arrays, so the gradients of each are some of the others.
 
 
-def _gradients_of_convolve(*saved):
+def _gradients_of_convolve(*saved: Any) -> tuple[jax.Array, jax.Array]:
     *geometry, (x, kernel), gradient = saved
     of_x = input_gradient(kernel, gradient, x.shape, *geometry)
     return of_x, kernel_gradient(x, gradient, kernel.shape, *geometry)
 
 
-def _gradients_of_input_gradient(_shape, *saved):
+def _gradients_of_input_gradient(_shape: Any, *saved: Any) -> tuple[jax.Array, jax.Array]:
     *geometry, (kernel, gradient), of_x = saved
     return kernel_gradient(of_x, gradient, kernel.shape, *geometry), convolve(of_x, kernel, *geometry)
 
 
-def _gradients_of_kernel_gradient(_shape, *saved):
+def _gradients_of_kernel_gradient(_shape: Any, *saved: Any) -> tuple[jax.Array, jax.Array]:
     *geometry, (x, gradient), of_kernel = saved
     return input_gradient(of_kernel, gradient, x.shape, *geometry), convolve(x, of_kernel, *geometry)
 
 
-def _gradients_of_multiply(left_axis, right_axis, saved, gradient):
+def _gradients_of_multiply(
+    left_axis: int, right_axis: int, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     left, right = saved
     of_left = multiply(gradient, right, 2, 3 - right_axis)  # (n, left's other axis, the one summed over)
     of_right = multiply(gradient, left, 1, 3 - left_axis)

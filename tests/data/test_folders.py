@@ -1,10 +1,13 @@
 """Folders of pictures and labels: what is paired and read, and what is refused in which words."""
 
+import hashlib
+import json
 import pickle
 
 import numpy as np
 import pytest
 from folders_by_hand import SIZE, draw, ids, label, picture, refusal
+from PIL import Image
 
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.sources import FolderSource
@@ -129,6 +132,110 @@ def test_numpy_numbers_are_indices_and_fractions_are_not(source_of_one):
     assert source_of_one[np.int64(0)]["id"] == "a"
     with pytest.raises(TypeError):
         source_of_one[0.0]
+
+
+# Labels in colours, pictures and labels in one folder, chosen pairs
+
+COLORS = ClassMap(("a", "b"), ((200, 0, 0), (0, 0, 9)), {0xC80000: 0, 0x000009: 1, 0: 255}, by_color=True)
+RED_BLUE_BLACK = np.array([(200, 0, 0), (0, 0, 9), (0, 0, 0)])
+
+
+def coloured(path, seed=0, mode="RGB"):
+    """A label in the map's colours; what it means, as train ids."""
+    ids = np.random.default_rng(seed).integers(0, 3, SIZE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if mode == "P":
+        drawn = Image.fromarray(ids.astype(np.uint8))
+        drawn.putpalette(RED_BLUE_BLACK.ravel().tolist())
+    else:
+        drawn = Image.fromarray(RED_BLUE_BLACK[ids].astype(np.uint8)).convert(mode)
+    drawn.save(path)
+    return np.array([0, 1, 255])[ids]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_labels_in_colours_are_read_by_a_map_of_colours(folders, mode):
+    images, labels = folders
+    picture(images / "a.png")
+    expected = coloured(labels / "a.png", mode=mode)
+    record = FolderSource(images, labels, COLORS)[0]
+    assert record["label"].dtype == np.uint8
+    np.testing.assert_array_equal(record["label"], expected)
+
+
+def test_a_strange_colour_is_named_with_its_file(folders):
+    images, labels = folders
+    picture(images / "a.png")
+    draw(labels / "a.png", np.full((*SIZE, 3), 77))
+    message = refusal(FolderSource(images, labels, COLORS).__getitem__, 0)
+    assert f"label {labels / 'a.png'} holds the colour (77, 77, 77) at row 0, column 0" in message
+
+
+def test_labels_in_colours_with_a_map_of_numbers_are_told_what_to_say(folders):
+    images, labels = folders
+    picture(images / "a.png")
+    coloured(labels / "a.png")
+    assert '"labels": "colors"' in refusal(FolderSource(images, labels, THREE).__getitem__, 0)
+
+
+def test_a_label_in_colours_of_another_size_is_named(folders):
+    images, labels = folders
+    picture(images / "a.png", size=(4, 4))
+    coloured(labels / "a.png")
+    assert "expected the same size" in refusal(FolderSource(images, labels, COLORS).__getitem__, 0)
+
+
+def test_another_map_of_colours_is_another_data_set(folders):
+    images, labels = folders
+    picture(images / "a.png")
+    coloured(labels / "a.png")
+    same = ClassMap(("x", "y"), ((1, 1, 1), (2, 2, 2)), dict(COLORS.values), by_color=True)
+    other = ClassMap(("a", "b"), COLORS.colors, {**COLORS.values, 0: 1}, by_color=True)
+    one, two, three = (FolderSource(images, labels, classes).identity for classes in (COLORS, same, other))
+    assert one == two != three
+
+
+def test_the_identity_of_a_map_of_numbers_is_what_checkpoints_of_before_have(folders):
+    images, labels = folders
+    picture(images / "a.png")
+    label(labels / "a.png")
+    names = json.dumps([["a"], [{5: 0, 6: 1, 7: 2, 9: 255}.get(value, -1) for value in range(256)]])
+    digest = hashlib.sha256(names.encode()).hexdigest()[:16]
+    assert FolderSource(images, labels, THREE).identity == f"1 pairs {digest}"
+
+
+def test_pictures_and_labels_may_lie_in_one_folder(tmp_path):
+    for key in ("a", "b", "c/d"):
+        picture(tmp_path / f"{key}.png")
+        label(tmp_path / f"{key}_mask.png")
+    assert ids(FolderSource(tmp_path, tmp_path, THREE, label_ending="_mask.png")) == ["a", "b", "c/d"]
+    assert ids(FolderSource(tmp_path, None, THREE, label_ending="_mask.png")) == ["a", "b", "c/d"]
+
+
+def test_in_one_folder_the_longer_ending_says_what_a_file_is(tmp_path):
+    picture(tmp_path / "a_image.png")
+    label(tmp_path / "a.png")
+    assert ids(FolderSource(tmp_path, tmp_path, THREE, image_ending="_image.png")) == ["a"]
+
+
+def test_chosen_pairs_are_all_that_there_is(folders):
+    images, labels = folders
+    for key in ("a", "b", "c"):
+        picture(images / f"{key}.png")
+    label(labels / "a.png")
+    label(labels / "c.png")
+    assert ids(FolderSource(images, labels, THREE, chosen=["c", "a", "c"])) == ["a", "c"]
+    chosen, others = (FolderSource(images, labels, THREE, chosen=keys).identity for keys in (["a"], ["c"]))
+    assert chosen != others
+
+
+@pytest.mark.parametrize(("chosen", "words"), [(["a", "z"], "no picture 'z'"), ([], "names none")])
+def test_a_choice_that_is_not_there_is_refused(folders, chosen, words):
+    images, labels = folders
+    picture(images / "a.png")
+    label(labels / "a.png")
+    message = refusal(lambda: FolderSource(images, labels, THREE, chosen=chosen))
+    assert words in message and str(images) in message
 
 
 def test_a_pickled_source_reads_the_same(source_of_one):

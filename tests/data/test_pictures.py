@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
-from gun_jax.data.pictures import MEAN_COLOR, normalise, read_image, read_label
+from gun_jax.data.pictures import MEAN_COLOR, normalise, read_image, read_label, read_label_colors
 from gun_jax.errors import InputError
 
 SIZE = (9, 14)  # height, width
@@ -114,6 +114,14 @@ def test_a_black_and_white_picture_is_0_and_255(tmp_path):
     np.testing.assert_array_equal(ours, np.where(pixels, 255, 0)[..., None].repeat(3, -1))
 
 
+def test_a_label_in_colours_is_read_as_a_picture_is_and_called_a_label(tmp_path):
+    pixels = noise(4)
+    path = saved(tmp_path / "a.png", pixels)
+    np.testing.assert_array_equal(read_label_colors(path), pixels[..., :3])
+    path.write_bytes(b"no picture")
+    assert refusal(read_label_colors, path).startswith(f"label {path}")
+
+
 def test_sixteen_bits_of_grey_are_scaled_to_eight(tmp_path):
     pixels = noise(dtype=np.uint16)
     pixels[0, :4] = [0, 128, 129, 65535]
@@ -127,6 +135,19 @@ def test_sixteen_bits_of_colour_are_scaled_to_eight(channels, tmp_path):
     path = tmp_path / "a.png"
     cv2.imwrite(str(path), pixels[..., [2, 1, 0, 3][:channels]])  # OpenCV's order is blue, green, red
     np.testing.assert_array_equal(read_image(path), np.round(pixels[..., :3] / 257))
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_asked_for_a_picture_is_turned_upright_as_pillow_does(orientation, ending, tmp_path):
+    stored = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / f"a.{ending}", exif=exif, **({"lossless": True} if ending == "webp" else {}))
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / f"a.{ending}")))
+    found = read_image(tmp_path / f"a.{ending}", upright=True)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=4 if ending == "jpg" else 0)  # two decoders of JPEG
 
 
 def test_a_rotation_in_the_metadata_is_not_applied(tmp_path):

@@ -21,6 +21,9 @@ def settings(source, **changes):
             "images": "{split}/images",
             "labels": "{split}/labels",
             "classes": "classes.json",
+            "image_ending": "",
+            "label_ending": ".png",
+            "split_list": "",
             "partial": True,
             "synthetic_size": (32, 64),
             "synthetic_train": 5,
@@ -112,6 +115,28 @@ def test_the_folders_and_the_class_map_s_name_are_settings(tmp_path):
     (tmp_path / "map.json").write_text('{"classes": [{"name": "yes", "color": [1, 2, 3]}]}')
     names = {"images": "photos-{split}", "labels": "masks/{split}", "classes": "map.json"}
     assert ids(load_source(settings("folder", dir=str(tmp_path), **names), "test")) == ["a"]
+
+
+def test_the_endings_and_the_lists_of_the_splits_are_settings(tmp_path):
+    for key in ("a", "b", "c"):
+        picture(tmp_path / f"all/{key}_rgb.png")
+        label(tmp_path / f"all/{key}_L.png", [0])
+    (tmp_path / "classes.json").write_text('{"classes": [{"name": "yes", "color": [1, 2, 3]}]}')
+    (tmp_path / "train.txt").write_bytes(b"c\r\n\na\n")
+    (tmp_path / "val.txt").write_text("b")
+    folders = {"images": "all", "labels": "all", "image_ending": "_rgb.png", "label_ending": "_L.png"}
+    data = settings("folder", dir=str(tmp_path), split_list="{split}.txt", **folders)
+    assert ids(load_source(data, "train")) == ["a", "c"] and ids(load_source(data, "val")) == ["b"]
+    assert ids(load_source(settings("folder", dir=str(tmp_path), **folders), "val")) == ["a", "b", "c"]
+
+
+def test_a_split_whose_list_is_missing_is_refused_by_the_file(tmp_path):
+    picture(tmp_path / "images/a.png")
+    (tmp_path / "classes.json").write_text('{"classes": [{"name": "yes", "color": [1, 2, 3]}]}')
+    data = settings("folder", dir=str(tmp_path), images="images", labels="images", split_list="{split}.txt")
+    assert str(tmp_path / "test.txt") in refusal(load_source, data, "test")
+    data.split_list = "nul\0"
+    assert "list of a split" in refusal(load_source, data, "test")
 
 
 def test_a_folder_without_class_map_names_the_file_that_is_missing(tmp_path):

@@ -269,8 +269,9 @@ def test_a_folder_in_the_place_of_a_contract_is_told(random_run, tmp_path):
         export(tmp_path / "run", "onnx")
 
 
-@pytest.mark.parametrize("option", ["--panels=1", "--trimap", "--against=a", "--step=3"])
+@pytest.mark.parametrize("option", ["--panels=1", "--trimap", "--against=a", "--report", "--step=3"])
 def test_an_exported_network_is_only_scored(option):
     done = run_evaluation("--exported=onnx.json", option)
     assert done.returncode == 2
-    assert done.stderr == "evaluate.py: --exported only scores; leave out --panels, --trimap, --against and --step\n"
+    others = "--panels, --trimap, --against, --report and --step"
+    assert done.stderr == f"evaluate.py: --exported only scores; leave out {others}\n"

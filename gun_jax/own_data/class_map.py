@@ -1,0 +1,51 @@
+"""A class map for labels of which nobody has said what they mean: one class for each number, or colour, in them."""
+
+import colorsys
+import json
+
+import numpy as np
+
+from gun_jax.data.classes import IGNORE
+from gun_jax.data.color_labels import unpack_color
+from gun_jax.own_data.census import Census
+
+_GOLDEN = 0.6180339887  # of a turn around the colour circle: steps that never come near where they were
+
+
+def propose_class_map(census: Census, by_color: bool, palette: np.ndarray | None) -> str:
+    """The text of a class map, as `gun_jax.data.classes.load_class_map` reads it, with names to be edited.
+
+    255 is ignored, as is usual, but where it is the foreground of labels that hold 0 and 255 alone.
+
+    Args:
+      census: of all labels.
+      by_color: whether its values are colours, which become the classes' in the order of their pixels, most first.
+      palette: colours of numbers, uint8 (N, 3); None: they are made up.
+    """
+    pixels = census.pixels
+    whole = sum(pixels.values())
+    found = sorted(pixels, key=lambda value: (-pixels[value], value) if by_color else value)
+    ignored = [] if by_color or set(found) <= {0, IGNORE} else [value for value in found if value == IGNORE]
+    lines = []
+    for place, value in enumerate(value for value in found if value not in ignored):
+        entry: dict = {
+            "name": f"class {place if by_color else value}",
+            "color": _color(place, value, by_color, palette),
+        }
+        if not by_color:
+            entry["values"] = [value]
+        share = f"{100 * pixels[value] / whole:.3g} % of the pixels"
+        entry["comment"] = f"{share}, in {census.occurs[value]} of {census.pictures} pictures"
+        lines.append("    " + json.dumps(entry))
+    kind = '  "labels": "colors",\n' if by_color else ""
+    classes = ",\n".join(lines)
+    return f'{{\n{kind}  "classes": [\n{classes}\n  ],\n  "ignore": {json.dumps(ignored)}\n}}\n'
+
+
+def _color(place: int, value: int, by_color: bool, palette: np.ndarray | None) -> list[int]:
+    if by_color:
+        return list(unpack_color(value))
+    if palette is not None and value < len(palette):
+        return palette[value].tolist()
+    lightness = (0.9, 0.6, 0.75)[place % 3]
+    return [round(255 * part) for part in colorsys.hsv_to_rgb(place * _GOLDEN % 1, 0.75, lightness)]

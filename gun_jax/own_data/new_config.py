@@ -1,0 +1,178 @@
+"""`train.py --new-config`: looks at a folder, says what is in it, and writes what training on it needs."""
+
+import functools
+import os
+import pathlib
+import re
+import shlex
+
+import jax
+import rich.console
+import rich.progress
+import rich.table
+
+from gun_jax.data.classes import ClassMap, load_class_map
+from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource
+from gun_jax.errors import InputError
+from gun_jax.files import write_whole
+from gun_jax.own_data.balance import balance_table, balance_warnings
+from gun_jax.own_data.census import Census, palette_of, shows_colors, take_census
+from gun_jax.own_data.choices import Choice, Machine, choose
+from gun_jax.own_data.class_map import propose_class_map
+from gun_jax.own_data.config_file import config_text
+from gun_jax.own_data.endings import is_lossy
+from gun_jax.own_data.layout import OWN_LIST, Layout, find_layout
+
+CLASSES = "classes.json"
+_SIZES_SHOWN = 3
+
+
+def new_config(
+    folder: pathlib.Path, output: pathlib.Path | None = None, overwrite: bool = False, program: str = "python {}.py"
+) -> None:
+    """Writes a configuration for the pictures and labels in a folder, and shows what was found and chosen.
+
+    A class map and, where nothing says which pictures are for validation, two lists are written into the folder, too,
+    if they are not there. Nothing is written before all labels have been read.
+
+    Args:
+      folder: of the data.
+      output: the file to write; by default gun.py in the folder.
+      overwrite: whether it may replace a file.
+      program: how programs are called, with {} for the name of one.
+
+    Raises:
+      InputError: there are no pictures with labels, a file cannot be used, or the configuration is there already.
+    """
+    console = rich.console.Console(highlight=False, markup=False, soft_wrap=True)
+    folder = folder.expanduser()
+    output = output.expanduser() if output else folder / "gun.py"
+    _check(folder, output, overwrite)
+    layout = _find(folder)
+    sources = [_source(folder, layout, split) for split in (layout.train_split, layout.eval_split)]
+    labels = [source.paths(index)[1] for source in sources for index in range(len(source))]
+    known = load_class_map(folder / CLASSES) if (folder / CLASSES).exists() else None
+    by_color = known.by_color if known else shows_colors(labels)
+    train, val = (_read_labels(console, source, by_color, known) for source in sources)
+
+    written = [output]
+    if known is None:
+        palette = None if by_color else palette_of(labels)
+        write_whole(folder / CLASSES, propose_class_map(train + val, by_color, palette))
+        written.insert(0, folder / CLASSES)
+    classes = known or load_class_map(folder / CLASSES)
+    if known is None:
+        train, val = train.by_class(classes), val.by_class(classes)
+    written[:0] = _write_lists(folder, layout)
+    machine = Machine(jax.devices()[0].platform, jax.device_count(), _cores())
+    choices = choose(layout, train, str(folder.absolute()), CLASSES, machine)
+    commands = _commands(folder, output, program)
+    about = [f"Data: {'; '.join(_splits(layout, train, val))}."]
+    title = f"Pictures and labels of {folder.absolute()}. By train.py --new-config; all of it may be changed."
+    write_whole(output, config_text(title, commands, about, choices))
+
+    for line in _found(folder, layout, by_color, train, val):
+        console.print(line)
+    if known is None:
+        console.print(f"the classes in {folder / CLASSES} have made-up names: give them yours")
+    console.print(balance_table(classes, train, val))
+    for line in [*layout.notes, *balance_warnings(classes, train, val)]:
+        console.print(f"note: {line}")
+    console.print(_choices_table(choices))
+    console.print(f"wrote {', '.join(map(str, written))}. Next:")
+    for command in commands:
+        console.print(f"    {command}")
+
+
+def _check(folder: pathlib.Path, output: pathlib.Path, overwrite: bool) -> None:
+    if not folder.is_dir():
+        raise InputError(f"--new-config: folder {folder} does not exist; expected one of pictures and labels")
+    if ":" in str(output):
+        raise InputError(f"--config takes what follows a colon for a variant: {output}; name another by --output=FILE")
+    if output.exists() and not overwrite:
+        raise InputError(f"{output} is there already; --overwrite replaces it, and --output=FILE names another")
+
+
+def _find(folder: pathlib.Path) -> Layout:
+    layout = find_layout(folder)
+    if is_lossy(layout.label_ending):
+        raise InputError(
+            f"labels in {folder / layout.labels} end in {layout.label_ending}: JPEG changes numbers and colours; save "
+            "them as PNG from where they come"
+        )
+    return layout
+
+
+def _source(folder: pathlib.Path, layout: Layout, split: str) -> FolderSource:
+    """The pictures of a split, whose classes are not known yet."""
+    images, labels = layout.folders(folder, split)
+    image_ending, any_classes = layout.image_ending or PICTURE_ENDINGS, ClassMap(("any",), ((0, 0, 0),))
+    return FolderSource(images, labels, any_classes, image_ending, layout.label_ending, chosen=layout.names[split])
+
+
+def _read_labels(
+    console: rich.console.Console, source: FolderSource, by_color: bool, classes: ClassMap | None
+) -> Census:
+    with rich.progress.Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("reading labels", total=len(source))
+        return take_census(source, by_color, classes, _cores(), functools.partial(progress.advance, bar))
+
+
+def _write_lists(folder: pathlib.Path, layout: Layout) -> list[pathlib.Path]:
+    """Writes the lists of new splits: those that are not there."""
+    paths = {folder / OWN_LIST.replace("{split}", split): names for split, names in layout.names.items()}
+    new = {path: names for path, names in paths.items() if layout.split_list == OWN_LIST and not path.exists()}
+    for path, names in new.items():
+        write_whole(path, "".join(f"{name}\n" for name in names).encode(errors="surrogateescape"))
+    return list(new)
+
+
+def _found(folder: pathlib.Path, layout: Layout, by_color: bool, train: Census, val: Census) -> list[str]:
+    images, labels = (folder / part for part in (layout.images, layout.labels))
+    of_images = f", whose names end in {layout.image_ending}" if layout.image_ending else ""
+    kind = "colours" if by_color else "numbers"
+    return [
+        f"pictures: {images}{of_images}",
+        f"labels: {labels}, whose names end in {layout.label_ending}; they show classes by {kind}",
+        *_splits(layout, train, val),
+    ]
+
+
+def _splits(layout: Layout, train: Census, val: Census) -> list[str]:
+    """How many pictures of which sizes the splits have."""
+    lines = []
+    for split, census in ((layout.train_split, train), (layout.eval_split, val)):
+        shown = [
+            f"{width}x{height}" + (f" ({count})" if len(census.sizes) > 1 else "")
+            for (height, width), count in census.sizes.most_common(_SIZES_SHOWN)
+        ]
+        others = len(census.sizes) - len(shown)
+        more = f" and {others} other sizes" if others > 0 else ""
+        lines.append(f"{split}, {census.pictures} pictures of {', '.join(shown)}{more} (width x height)")
+    return lines
+
+
+def _choices_table(choices: list[Choice]) -> rich.table.Table:
+    table = rich.table.Table()
+    for heading in ("setting", "value", "why"):
+        table.add_column(heading)
+    for choice in choices:
+        if choice.reason:
+            table.add_row(choice.name, str(choice.value), choice.reason)
+    return table
+
+
+def _commands(folder: pathlib.Path, output: pathlib.Path, program: str) -> list[str]:
+    """The lines to go on with."""
+    run = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "mydata"
+    config, workdir = shlex.quote(f"--config={output}"), f"--workdir=runs/{run}"
+    return [
+        f"{program.format('train')} {config} {workdir}",
+        f"{program.format('evaluate')} {workdir} --panels=8",
+        f"{program.format('predict')} {workdir} PICTURE",
+        f"{program.format('export')} {workdir} --format=stablehlo",
+    ]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,63 @@
+"""Shows trained runs side by side: the settings that differ, scores, parameters, speed.
+
+    python runs.py [runs/a runs/b ...] [--sort=miou] [--classes]
+    python runs.py --curves=curves.png --csv=runs.csv --markdown=runs.md
+
+With no folder, all runs below runs/. What cannot be read is named and left out, and the exit status is 2.
+"""
+
+import os
+import pathlib
+import sys
+
+import rich.console
+from absl import flags
+
+from gun_jax import command_line
+from gun_jax.errors import InputError
+from gun_jax.runs.comparison import SORTS
+
+_RUNS = "runs"
+_PIPED = 160  # letters a line, where nobody says how many fit
+
+_SORT = flags.DEFINE_enum("sort", "name", list(SORTS), "What comes first: the best of it.")
+_CLASSES = flags.DEFINE_bool("classes", False, "Also the IoU of each class.")
+_CSV = flags.DEFINE_string("csv", None, "File for the table, one row a run.")
+_MARKDOWN = flags.DEFINE_string("markdown", None, "File for the table, one row a run.")
+_CURVES = flags.DEFINE_string("curves", None, "PNG file for the learning curves of all of them.")
+
+
+def main() -> None:
+    from gun_jax.files import write_whole
+    from gun_jax.runs.comparison import as_csv, as_markdown, compare, names_of, sort_runs
+    from gun_jax.runs.reading import find_workdirs, read_run
+    from gun_jax.runs.screen import show
+
+    workdirs, problems = find_workdirs([pathlib.Path(name) for name in command_line.other_arguments() or [_RUNS]])
+    runs = []
+    for workdir in workdirs:
+        try:
+            runs.append(read_run(workdir))
+        except InputError as error:
+            problems.append(f"{workdir} is left out: {error}")
+    for problem in problems:
+        print(f"{command_line.program()}: {problem}", file=sys.stderr)
+    if runs:
+        runs = sort_runs(runs, _SORT.value)
+        names, columns = names_of(runs), compare(runs, _CLASSES.value)
+        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED
+        show(rich.console.Console(highlight=False, markup=False, width=width), names, columns)
+        for file, text in ((_CSV.value, as_csv), (_MARKDOWN.value, as_markdown)):
+            if file:
+                write_whole(file, text(names, columns))
+        if _CURVES.value:
+            from gun_jax.visualisation import comparison_figure  # Matplotlib loads slowly
+
+            comparison_figure({name: run.rows for name, run in zip(names, runs, strict=True)}, _CURVES.value)
+    if problems:
+        sys.exit(command_line.BAD_INPUT)
+
+
+def run() -> None:
+    """The program."""
+    command_line.run(main, "runs")

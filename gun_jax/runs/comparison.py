@@ -1,0 +1,120 @@
+"""Runs side by side: which settings differ, and what came of them."""
+
+import csv
+import dataclasses
+import io
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from gun_jax.errors import InputError, one_of
+from gun_jax.runs.reading import Run
+
+# By what runs can be sorted, and whether the largest comes first.
+SORTS = {"name": False, "miou": True, "accuracy": True, "loss": False, "step": True, "parameters": False, "speed": True}
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """What is told of each run.
+
+    Attributes:
+      heading: what it is.
+      values: one a run; None where it is not known.
+      digits: after the point, of numbers.
+    """
+
+    heading: str
+    values: list[Any]
+    digits: int = 0
+
+    def shown(self) -> list[str]:
+        """The values as texts for people."""
+        return [self._shown(value) for value in self.values]
+
+    def _shown(self, value: Any) -> str:
+        if value is None:
+            return "-"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return f"{value:.{self.digits}f}" if self.digits and isinstance(value, float) else str(value)
+
+
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """What to call runs: their workdirs, less the folder in which all are."""
+    paths = [str(run.workdir) for run in runs]
+    if len(paths) < 2:
+        return paths
+    common = os.path.commonpath([os.path.abspath(path) for path in paths])
+    return [os.path.relpath(os.path.abspath(path), common) for path in paths]
+
+
+def sort_runs(runs: Sequence[Run], by: str) -> list[Run]:
+    """The best first; those of which it is not known last. By "name", as they are.
+
+    Raises:
+      InputError: there is no such order.
+    """
+    if by not in SORTS:
+        raise InputError(f"--sort is {by!r}; expected {one_of(by, SORTS)}")
+    if by == "name":
+        return list(runs)
+
+    def key(run: Run) -> tuple[bool, float]:
+        value = {
+            "loss": run.loss,
+            "step": run.step,
+            "parameters": run.parameters,
+            "speed": run.images_per_second,
+        }.get(by, run.scores.get(by))
+        return value is None, (-1 if SORTS[by] else 1) * (value or 0)
+
+    return sorted(runs, key=key)
+
+
+def compare(runs: Sequence[Run], classes: bool = False) -> list[Column]:
+    """The settings that differ, then what came of them: of the whole, and of each class if `classes` says so."""
+    names = [name for name in runs[0].settings if len({repr(run.settings[name]) for run in runs}) > 1]
+    columns = [Column(name, [run.settings[name] for run in runs]) for name in names]
+    columns += [
+        Column("step", [run.step for run in runs]),
+        Column("epoch", [float(run.epoch) for run in runs], 1),
+        Column("finished", [run.finished for run in runs]),
+        Column("mIoU %", [_percent(run.scores.get("miou")) for run in runs], 1),
+        Column("accuracy %", [_percent(run.scores.get("accuracy")) for run in runs], 1),
+        Column("loss", [run.loss for run in runs], 3),
+    ]
+    if classes:
+        every = dict.fromkeys(name for run in runs for name in run.classes)
+        columns += [Column(f"{name} %", [_percent(run.scores.get(f"iou/{name}")) for run in runs], 1) for name in every]
+    for file in dict.fromkeys(name for run in runs for name in run.evaluations):
+        reports = [run.evaluations.get(file, {}) for run in runs]
+        columns.append(Column(f"evaluation/{file} mIoU %", [_percent(report.get("miou")) for report in reports], 1))
+        columns.append(Column(f"evaluation/{file} accuracy %", [_percent(one.get("accuracy")) for one in reports], 1))
+        if any(report and report["step"] != run.step for report, run in zip(reports, runs, strict=True)):
+            columns.append(Column(f"evaluation/{file} step", [report.get("step") for report in reports]))
+    columns.append(Column("parameters, millions", [run.parameters / 1e6 for run in runs], 2))
+    columns.append(Column("images/s, median", [run.images_per_second for run in runs], 2))
+    return columns
+
+
+def as_csv(names: Sequence[str], columns: Sequence[Column]) -> str:
+    """One row a run, numbers with all their digits, nothing for what is not known."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", *(column.heading for column in columns)])
+    for name, *values in zip(names, *(column.values for column in columns), strict=True):
+        writer.writerow([name, *values])
+    return text.getvalue()
+
+
+def as_markdown(names: Sequence[str], columns: Sequence[Column]) -> str:
+    """One row a run, as on the screen."""
+    rows = zip(names, *(column.shown() for column in columns), strict=True)
+    lines = [["run", *(column.heading for column in columns)], ["---", *("---:" for _ in columns)], *rows]
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    return "".join(f"| {' | '.join(line)} |\n" for line in cells)
+
+
+def _percent(fraction: float | None) -> float | None:
+    return None if fraction is None else 100 * fraction

@@ -1,0 +1,7 @@
+#!/usr/bin/env python3
+"""Shows runs side by side: `python runs.py --help`, gun_jax/programs/runs.py."""
+
+from gun_jax.programs.runs import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,143 @@
+"""Reading pictures and videos ahead."""
+
+import os
+import pathlib
+import threading
+
+import cv2
+import numpy as np
+import pytest
+from videos_by_hand import read_video, scenes, write_picture, write_video
+
+from gun_jax.prediction import frames as frames_module
+from gun_jax.prediction.frames import FramesAhead, frame_count
+from gun_jax.prediction.inputs import Input
+
+CAMERA = Input(0, "camera0", True)
+
+
+def picture(path):
+    return Input(path, path.stem, False)
+
+
+def video(path):
+    return Input(path, path.stem, True)
+
+
+def read(*inputs, most=None, shrink=lambda image: image[::2, ::2]):
+    refused = []
+    with FramesAhead(inputs, shrink, refused.append, threads=2, most=most) as ahead:
+        return list(ahead), refused
+
+
+@pytest.fixture(scope="module")
+def images():
+    return scenes(12)
+
+
+def test_pictures_come_in_order_as_they_were_written(images, tmp_path):
+    inputs = [picture(write_picture(tmp_path / f"{i}.png", image)) for i, image in enumerate(images)]
+    found, refused = read(*inputs)
+    assert [frame.source for frame in found] == inputs and refused == []
+    for frame, image in zip(found, images, strict=True):
+        np.testing.assert_array_equal(frame.image, image)
+        np.testing.assert_array_equal(frame.seen, image[::2, ::2])
+
+
+def test_a_video_is_its_frames_numbered_with_its_rate(images, tmp_path):
+    path = write_video(tmp_path / "a.mp4", images)
+    found, refused = read(video(path))
+    np.testing.assert_array_equal([frame.image for frame in found], read_video(path)[0])
+    assert [frame.number for frame in found] == list(range(12)) and refused == []
+    assert {frame.rate for frame in found} == {12.5} and {frame.seconds for frame in found} == {None}
+
+
+def test_of_a_video_no_more_frames_are_read_than_asked_for(images, tmp_path):
+    found, refused = read(video(write_video(tmp_path / "a.mp4", images)), most=5)
+    assert len(found) == 5 and refused == []
+
+
+def test_what_cannot_be_read_is_told_in_its_turn_and_the_rest_is_read(images, tmp_path):
+    (tmp_path / "b.png").write_text("no picture")
+    (tmp_path / "c.mp4").write_text("no video")
+    good = [picture(write_picture(tmp_path / name, images[0])) for name in ("a.png", "d.png")]
+    found, refused = read(good[0], picture(tmp_path / "b.png"), video(tmp_path / "c.mp4"), good[1])
+    assert [frame.source for frame in found] == good
+    assert "b.png is not a picture" in refused[0] and "c.mp4 cannot be read" in refused[1] and len(refused) == 2
+
+
+def test_a_video_that_is_cut_off_gives_the_frames_that_are_there_and_a_line(images, tmp_path):
+    path = write_video(tmp_path / "a.avi", np.tile(images, (5, 1, 1, 1)), code="MJPG")
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    found, refused = read(video(path))
+    assert 0 < len(found) < 60
+    assert [f"ends after {len(found)} of 60 frames" in line for line in refused] == [True]
+
+
+def test_a_pipe_is_read_while_it_is_written(images, tmp_path):
+    path = write_video(tmp_path / "a.avi", images, code="MJPG")
+    os.mkfifo(tmp_path / "stream")
+    writing = threading.Thread(target=lambda: (tmp_path / "stream").write_bytes(path.read_bytes()))
+    writing.start()
+    found, _ = read(video(tmp_path / "stream"))
+    writing.join()
+    np.testing.assert_array_equal([frame.image for frame in found], read_video(path)[0])
+
+
+def test_reading_ends_when_nobody_wants_more(images, tmp_path):
+    source = video(write_video(tmp_path / "a.mp4", np.tile(images, (5, 1, 1, 1))))
+    before = threading.active_count()
+    with FramesAhead([source], lambda image: image, print, threads=2) as ahead:
+        next(iter(ahead))
+    ahead._reader.join(10)
+    assert threading.active_count() == before
+
+
+class FakeCamera:
+    """Gives a picture whenever it is asked: each brighter than the one before."""
+
+    def __init__(self, device):
+        assert device == 0
+        self.count = 0
+
+    def get(self, what):
+        return {cv2.CAP_PROP_FPS: 0.0}[what]
+
+    def read(self):
+        self.count += 1
+        return True, np.full((4, 6, 3), self.count % 256, np.uint8)
+
+    def release(self):
+        pass
+
+
+def test_frames_of_a_camera_for_which_there_is_no_time_are_left_out(monkeypatch):
+    monkeypatch.setattr(frames_module.cv2, "VideoCapture", FakeCamera)
+    numbers, times = [], []
+    with FramesAhead([CAMERA], lambda image: image, print, threads=1) as ahead:
+        for frame in ahead:
+            numbers.append(frame.number)
+            times.append(frame.seconds)
+            threading.Event().wait(0.05)  # meanwhile the camera goes on
+            if len(numbers) == 8:
+                break
+    assert numbers == sorted(set(numbers)) and numbers[-1] > 20
+    assert times == sorted(times) and times[-1] > 0.2
+
+
+def test_a_camera_that_is_not_there_is_told(monkeypatch):
+    found, refused = read(Input(93, "camera93", True))
+    assert found == [] and refused == ["camera 93 cannot be read; is another program using it?"]
+
+
+@pytest.mark.parametrize(("most", "count"), [(None, 12), (5, 5), (50, 12)])
+def test_the_count_of_a_video_is_told_before_it_is_read(images, tmp_path, most, count):
+    path = write_video(tmp_path / "a.mp4", images)
+    assert frame_count(video(path), most) == count
+
+
+def test_the_count_of_other_inputs(tmp_path):
+    os.mkfifo(tmp_path / "stream")
+    assert frame_count(picture(pathlib.Path("a.png"))) == 1
+    assert frame_count(CAMERA) is None and frame_count(video(tmp_path / "stream")) is None

@@ -1,0 +1,152 @@
+"""predict.py as it is typed."""
+
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from videos_by_hand import read_video, scenes, write_picture, write_video
+
+import gun_jax
+from gun_jax.inference import load_checkpoint
+from gun_jax.prediction.segmenter import Segmenter
+from gun_jax.pretrained import FOLDER
+
+ROOT = pathlib.Path(gun_jax.__file__).parents[1]
+COUNT = 4  # of 9 things to label, that can be
+
+
+def predict(*arguments, cwd):
+    line = [sys.executable, ROOT / "predict.py", *map(str, arguments)]
+    return subprocess.run(line, cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Pictures of several kinds, a video, and files that are neither."""
+    place = tmp_path_factory.mktemp("place")
+    images = scenes(6)
+    write_picture(place / "street.jpg", images[0])
+    write_picture(place / "shots" / "a.png", images[1])
+    Image.fromarray(images[2]).convert("L").save(place / "shots" / "grey.png")
+    Image.fromarray(np.dstack([images[3], np.full(images[3].shape[:2], 99, np.uint8)])).save(
+        place / "shots" / "alpha.png"
+    )
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(images[4]).save(place / "shots" / "turned.png", exif=exif)
+    (place / "shots" / "broken.png").write_bytes((place / "shots" / "a.png").read_bytes()[:-50])
+    write_video(place / "drive.mp4", images)
+    return place
+
+
+@pytest.fixture(scope="module")
+def labelled(place, random_run):
+    flags = f"--workdir={random_run.workdir}", "--write=overlay,train_ids", "--output=out"
+    return predict(*flags, "street.jpg", "shots", "drive.mp4", "gone.png", cwd=place)
+
+
+def test_all_that_can_be_read_is_labelled(labelled, place):
+    found = {str(path.relative_to(place / "out")) for path in (place / "out").rglob("*") if path.is_file()}
+    names = ["street", "a", "grey", "alpha", "turned"]
+    frames = {f"drive_train_ids/{i:06}.png" for i in range(6)} | {"drive_overlay.mp4"}
+    assert found == {f"{name}_{kind}" for name in names for kind in ("overlay.jpg", "train_ids.png")} | frames
+
+
+def test_what_cannot_be_used_is_named_in_a_line_each_and_the_status_is_2(labelled):
+    assert labelled.returncode == 2
+    assert re.search(r"^gone.png: there is no such file", labelled.stdout, re.M)
+    assert re.search(r"^image shots/broken.png is cut off", labelled.stdout, re.M)
+    assert labelled.stderr == "predict.py: 2 of 8 inputs could not be used as a whole; see above\n"
+
+
+def test_labels_are_the_network_s(labelled, place, random_run):
+    segmenter = Segmenter(load_checkpoint(random_run.workdir))
+    for name in ("a", "alpha"):
+        image = np.asarray(Image.open(place / "shots" / f"{name}.png"))[..., :3]
+        found = np.asarray(Image.open(place / "out" / f"{name}_train_ids.png"))
+        np.testing.assert_array_equal(found, segmenter(image[None])[0])
+
+
+def test_results_stand_upright(labelled, place):
+    assert Image.open(place / "out" / "turned_overlay.jpg").size == (64, 128)  # (width, height)
+
+
+def test_the_labels_of_a_video_are_those_of_its_frames(labelled, place, random_run):
+    segmenter = Segmenter(load_checkpoint(random_run.workdir))
+    expected = segmenter(np.ascontiguousarray(read_video(place / "drive.mp4")[0]))
+    found = [np.asarray(Image.open(path)) for path in sorted((place / "out" / "drive_train_ids").iterdir())]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_what_was_done_is_told(labelled):
+    assert re.search(
+        r"^11 labelled, [\d.]+ frames/s after the first; wrote overlay, train_ids into out/", labelled.stdout, re.M
+    )
+    assert re.search(r"^street.jpg: [a-z ]+ \d+ %", labelled.stdout, re.M)
+
+
+def test_by_default_the_network_that_comes_along_is_used_and_says_so(place, tmp_path):
+    result = predict(place / "street.jpg", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "the network that comes with gun_jax, of 11 classes" in result.stdout
+    assert sorted(path.name for path in (tmp_path / "predictions").iterdir()) == ["street_overlay.jpg"]
+
+
+def test_batches_give_the_same_labels(place, tmp_path, labelled, random_run):
+    flags = f"--workdir={random_run.workdir}", "--write=train_ids", f"--output={tmp_path}", "--batch=4"
+    assert predict(*flags, "drive.mp4", cwd=place).returncode == 0
+    for path in (tmp_path / "drive_train_ids").iterdir():
+        expected = np.asarray(Image.open(place / "out" / "drive_train_ids" / path.name))
+        assert np.mean(np.asarray(Image.open(path)) == expected) > 0.999
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "nothing to label"),
+        (("--batch=0", "street.jpg"), "--batch is 0; expected 1 or more"),
+        (("--camera=-1",), "--camera is -1; expected 0 or more"),
+        (("--size=12", "street.jpg"), "--size is '12'; expected HEIGHTxWIDTH"),
+        (("--write=", "street.jpg"), "nothing to write and nothing to show"),
+        (("--write=labels", "street.jpg"), "--write 'labels'; expected one of overlay"),
+        (("--write=label_ids", "street.jpg"), "take train_ids"),
+        (("--workdir=gone", "street.jpg"), "gone holds no run"),
+        (("--opacity=2", "street.jpg"), "--opacity is 2.0"),
+        (("--show", "street.jpg"), "--show needs"),
+        (("gone.jpg",), "1 of 1 inputs could not be used"),
+    ],
+)
+def test_bad_input_is_a_line_and_status_2(arguments, words, place, monkeypatch, tmp_path):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    result = predict(f"--output={tmp_path}", *arguments, cwd=place)
+    assert result.returncode == 2 and len(result.stderr.splitlines()) == 1, result.stderr
+    assert words in result.stderr
+
+
+def test_ctrl_c_keeps_the_video_so_far(place, tmp_path, random_run):
+    write_video(tmp_path / "long.mp4", np.tile(scenes(6), (300, 1, 1, 1)))
+    line = [sys.executable, ROOT / "predict.py", f"--workdir={random_run.workdir}", "--output=out", "long.mp4"]
+    process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "out" / ".long_overlay.unfinished.mp4").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == "predict.py: stopped by Ctrl-C\n" and process.returncode == 130
+    assert 0 < len(read_video(tmp_path / "out" / "long_overlay.mp4")[0]) < 1800
+
+
+def test_the_network_that_comes_along_is_small():
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 4e6
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no virtual screen: install Xvfb")
+def test_a_window_shows_the_frames_and_closes_with_the_video(place, tmp_path, random_run):
+    flags = f"--workdir={random_run.workdir}", f"--output={tmp_path}", "--show", "drive.mp4"
+    line = ["xvfb-run", "-a", sys.executable, ROOT / "predict.py", *flags]
+    result = subprocess.run(line, cwd=place, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
