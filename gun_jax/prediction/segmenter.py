@@ -104,9 +104,7 @@ def network_size(shape: Size, learned: Size | None) -> Size:
     most = _most_pixels(learned)
     scale = min(1.0, math.sqrt(most / math.prod(shape)))
     step = _STEP if scale == 1.0 else _SHRUNK_STEP
-    longest = max(
-        _LEAST_SIDE, most // _LEAST_SIDE // step * step
-    )  # of a picture of a few rows: else it would fill the memory
+    longest = max(_LEAST_SIDE, most // _LEAST_SIDE // step * step)  # else a picture of one row could fill the memory
     height, width = (min(longest, max(_LEAST_SIDE, step * round(side * scale / step))) for side in shape)
     return height, width
 

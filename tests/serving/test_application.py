@@ -201,6 +201,8 @@ def test_localhost_and_addresses_in_numbers_are_served(url, host):
 def test_a_host_is_served_by_the_name_that_the_command_line_gives_it():
     with serving(names=["Label.Example.org"]) as url:
         assert ask(url, "GET", "/", Host="label.example.org").status == 200
+        own = {"Host": "label.example.org", "Origin": "https://label.example.org"}  # a web server in front does https
+        assert ask(url, "POST", "/api/label", as_file(quarters()), **own).status == 200
         assert ask(url, "GET", "/", Host="other.example.org").status == 403
 
 
