@@ -145,7 +145,10 @@ def complaints():
 
 def test_every_line_of_a_program_has_flags_that_it_takes(complaints):
     assert len(complaints) > 40
-    assert {line: said for line, said in complaints.items() if said and line not in WRONG_LINES} == {}
+    # In text, `evaluate.py --exported` names a flag: that its value is missing says that it is there.
+    mentioned = {code for page in PAGES for code in code_in_lines(page)}
+    excused = {line for line in mentioned if "Missing value for flag" in complaints.get(line, "")}
+    assert {line: said for line, said in complaints.items() if said and line not in {*WRONG_LINES, *excused}} == {}
 
 
 @pytest.mark.parametrize("line", WRONG_LINES)
@@ -162,9 +165,9 @@ def test_files_of_the_repository_that_commands_and_text_name_are_there():
     assert [pair for pair in files if not (ROOT / pair[1]).exists()] == []
 
 
-@pytest.mark.parametrize("page", [page for page in FOLLOWED if page in PAGES])
-def test_a_page_that_is_followed_elsewhere_is(page):
-    assert os.path.basename(page) in read(FOLLOWED[page])
+def test_pages_that_are_followed_elsewhere_are():
+    for page in FOLLOWED.keys() & PAGES:
+        assert os.path.basename(page) in read(FOLLOWED[page])
 
 
 # make
