@@ -39,12 +39,8 @@ class Block:
 
     @property
     def kind(self):
-        """What it is, and thereby which test runs or checks it."""
-        if listing := LISTINGS.get((self.page, self.text.split()[0])):
-            return listing
-        if self.language not in KINDS:
-            raise WrongPageError(f"{self.place}: no test runs or checks {self.language!r}")
-        return KINDS[self.language]
+        """What it is, and thereby which test runs or checks it; None where no test does."""
+        return LISTINGS.get((self.page, self.text.split()[0])) or KINDS.get(self.language)
 
 
 def read(page):
@@ -98,11 +94,14 @@ def anchors(page, text=None):
         seen[anchor] += 1
 
 
-def check_links(page, text=None):
-    """How many links a page has; refuses those to a file or a heading that is not there."""
+def links(page, text=None):
     without_code = re.sub(r"(?<!`)`[^`]+`(?!`)", "code", prose(page, text))
-    targets = re.findall(r"\]\(\s*([^)\s]+)[^)]*\)", without_code)
-    for target in targets:
+    return re.findall(r"\]\(\s*([^)\s]+)[^)]*\)", without_code)
+
+
+def check_links(page, text=None):
+    """Refuses a link to a file or a heading that is not there."""
+    for target in links(page, text):
         if re.match(r"(https?|mailto):", target):
             continue
         file, _, anchor = target.partition("#")
@@ -112,4 +111,3 @@ def check_links(page, text=None):
         inside, inside_text = (str(path.resolve().relative_to(ROOT)), None) if file else (page, text)
         if anchor and anchor not in anchors(inside, inside_text):
             raise WrongPageError(f"{page}: ({target}) leads to no heading")
-    return len(targets)

@@ -26,6 +26,7 @@ from docs_by_hand import (
     blocks_of,
     check_links,
     code_in_lines,
+    links,
 )
 from python_of_docs_by_hand import execute
 
@@ -37,14 +38,14 @@ WITH_PYTHON = [page for page in PAGES if blocks_of("python", page)]
 
 
 def test_every_block_is_of_a_kind_that_is_run_or_checked():
+    assert [block.place for block in all_blocks() if block.kind is None] == []
     assert {block.kind for block in all_blocks()} == {"python", "json", "shell", "folder", "files", "list of words"}
 
 
 @pytest.mark.parametrize("language", ["yaml", "text", "Python", "python3"])
 def test_a_block_of_another_language_is_found(language):
     (block,) = blocks("a page", f"# Title\n\n```{language}\n1 + 1\n```\n")
-    with pytest.raises(WrongPageError, match=f"a page:3: no test runs or checks '{language}'"):
-        _ = block.kind
+    assert (block.place, block.kind) == ("a page:3", None)
 
 
 def test_a_block_that_does_not_end_is_found():
@@ -153,7 +154,7 @@ def test_links_lead_to_files_and_headings(page):
 
 
 def test_pages_have_links():
-    assert sum(map(check_links, PAGES)) > 40
+    assert sum(len(links(page)) for page in PAGES) > 40
 
 
 @pytest.mark.parametrize("target", ["docs/no.md", "README.md#nothing", "#nothing", "docs/gum.md#the-problem"])

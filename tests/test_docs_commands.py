@@ -86,11 +86,7 @@ def command_lines():
 
 
 def kind_of(words):
-    """("program", [name, arguments...]), ("make", arguments) or ("other", words) of a command.
-
-    Raises:
-      WrongPageError: it is no command that this knows.
-    """
+    """("program", [name, arguments...]), ("make", arguments), ("other", words) or ("unknown", words) of a command."""
     while words and (re.match(r"[A-Z_]+=", words[0]) or words[0] in WRAPPERS):
         words = words[1:]
     first, *rest = words
@@ -104,17 +100,17 @@ def kind_of(words):
         return "make", rest
     if first in OTHERS or (first in PYTHONS and rest[:2] == ["-m", "pip"]):
         return "other", words
-    raise WrongPageError(f"{' '.join(words)!r} is no command that the test knows")
+    return "unknown", words
 
 
 def test_every_command_is_known():
+    assert [line for line in command_lines() if kind_of(line[1])[0] == "unknown"] == []
     assert {kind_of(words)[0] for _, words in command_lines()} == {"program", "make", "other"}
 
 
 @pytest.mark.parametrize("line", ["tarin --fast", "python tarin.py", "CUDA_VISIBLE_DEVICES=0 srun gun-tarin"])
 def test_an_unknown_command_is_found(line):
-    with pytest.raises(WrongPageError, match="no command that the test knows"):
-        [kind_of(words) for words in commands(line)]
+    assert [kind_of(words)[0] for words in commands(line)] == ["unknown"]
 
 
 def test_lines_are_split_into_commands():
