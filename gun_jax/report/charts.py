@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 WIDTH, HEIGHT = 440, 260
-LEFT, RIGHT, TOP, BOTTOM = 60, 420, 14, 214  # of the plot
+LEFT, RIGHT, TOP, BOTTOM = 64, 420, 14, 210  # of the plot
 _TICKS = 5  # about
 _MOST_POINTS = 400  # of a line; more are joined to their means
 _MOST_DOTS = 60
@@ -46,15 +46,17 @@ def line_chart(title: str, x_label: str, curves: Mapping[str, Points], log_x: Se
     Returns:
       The chart, or None if there is no point.
     """
-    kept = {name: _thinned([(x, y) for x, y in points if _is_finite(y)]) for name, points in curves.items()}
+    kept = {
+        name: _thinned([(x, y) for x, y in points if y is not None and math.isfinite(y)])
+        for name, points in curves.items()
+    }
     every = np.array([point for points in kept.values() for point in points], np.float64).reshape(-1, 2)
     if not len(every):
         return None
     y_values = round_ticks(every[:, 1].min(), every[:, 1].max())
     last = every[:, 0].max()
     x_values = list(log_x) or [value for value in round_ticks(0, last) if 0 <= value <= last]
-    x_range = (log_x[0], log_x[-1]) if log_x else (0, last)
-    across = _axis(*x_range, LEFT, RIGHT, bool(log_x))
+    across = _axis(log_x[0], log_x[-1], LEFT, RIGHT, math.log) if log_x else _axis(0, last, LEFT, RIGHT)
     up = _axis(y_values[0], y_values[-1], BOTTOM, TOP)
     lines = []
     for name, points in kept.items():
@@ -89,20 +91,20 @@ def _short(value: float) -> str:
     return text if len(text) <= 6 else f"{value:.2g}"
 
 
-def _axis(first: float, last: float, start: int, end: int, logarithmic: bool = False):
+def _axis(
+    first: float, last: float, start: int, end: int, scale: Callable[[float], float] = float
+) -> Callable[[float], float]:
     """Where a value lies between two places, to a hundredth."""
-    scale = math.log if logarithmic else float
     span = (scale(last) - scale(first)) or 1.0
     return lambda value: round(start + (scale(value) - scale(first)) / span * (end - start), 2)
 
 
-def _is_finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def _thinned(points: list) -> np.ndarray | list:
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """Means of as many neighbours each as it takes to have no more than `_MOST_POINTS`."""
     together = -(-len(points) // _MOST_POINTS)
     if together <= 1:
         return points
-    return [tuple(np.mean(points[start : start + together], 0)) for start in range(0, len(points), together)]
+    return [
+        (float(x), float(y))
+        for x, y in (np.mean(points[start : start + together], 0) for start in range(0, len(points), together))
+    ]

@@ -145,10 +145,10 @@ def _trimap_chart(trained: Trained, survey: Survey, file: pathlib.Path | None) -
 def _training_charts(workdir: pathlib.Path, split: str) -> list[Chart]:
     """Loss, validation mIoU and learning rate, as far as the run wrote them."""
     rows = read_rows(workdir / METRICS_NAME)
-    loss, miou, rate = (curve(rows, name) for name in ("loss", f"{split}/miou", "learning_rate"))
+    loss, miou, rate = (curve(rows, name).tolist() for name in ("loss", f"{split}/miou", "learning_rate"))
     charts = [
         line_chart("Training loss, nats per pixel", "epoch", {"loss": loss}),
-        line_chart(f"mIoU on {split}, %", "epoch", {"mIoU": miou * [1, 100]}),
+        line_chart(f"mIoU on {split}, %", "epoch", {"mIoU": [(epoch, 100 * value) for epoch, value in miou]}),
         line_chart("Learning rate", "epoch", {"learning rate": rate}),
     ]
     return [chart for chart in charts if chart]

@@ -16,7 +16,7 @@ from gun_jax.visualisation import offset_colors
 from gun_jax.visualisation.colors import VERDICTS, verdicts
 
 PALETTE_OF_ERRORS = {"right": VERDICTS["both right"], "wrong": VERDICTS["spoiled"], "ignored": VERDICTS["ignored"]}
-_BYTES = 3_400_000  # of all pictures in a page, before base64 makes them a third larger
+_BYTES = 3_200_000  # of all pictures in a page, before base64 makes them a third larger
 _BYTES_A_PIXEL = 0.6  # of all layers, about
 _QUALITY = 88  # of JPEG
 

@@ -51,7 +51,7 @@ def measure_speed(trained: Trained, records: Sequence[dict]) -> Speed:
     variables = fold_batch_norm(trained.variables)
 
     @jax.jit
-    def predict(variables, image: jax.Array) -> jax.Array:
+    def predict(variables, image: jax.Array):
         return trained.model.apply(variables, normalise(image[None]), output_size=size, method="predict")
 
     runs = [functools.partial(lambda image: np.asarray(predict(variables, image)), image) for image in images]

@@ -1,6 +1,6 @@
 """What is kept of every picture while a network is scored."""
 
-from typing import NamedTuple
+import dataclasses
 
 import numpy as np
 
@@ -9,7 +9,8 @@ from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.metrics.trimap import Trimap
 
 
-class Scored(NamedTuple):
+@dataclasses.dataclass(frozen=True, order=True)
+class Scored:
     """A picture: its mIoU, 0 to 1, and its place in the source. The order is from worst to best."""
 
     miou: float

@@ -24,8 +24,11 @@ def test_a_curve_goes_from_the_lower_left_to_the_upper_right_of_the_plot():
 
 def test_ticks_are_where_their_values_are():
     chart = line_chart("loss", "epoch", {"a": [(0, 0), (10, 100)]})
-    assert chart.y_ticks == [(BOTTOM - (BOTTOM - TOP) * value / 100, f"{value}") for value in (0, 20, 40, 60, 80, 100)]
-    assert chart.x_ticks == [(pytest.approx(LEFT + (RIGHT - LEFT) * x / 10, abs=0.01), f"{x}") for x in range(0, 11, 2)]
+    height, width = BOTTOM - TOP, RIGHT - LEFT
+    assert [text for _, text in chart.y_ticks] == ["0", "20", "40", "60", "80", "100"]
+    assert [text for _, text in chart.x_ticks] == ["0", "2", "4", "6", "8", "10"]
+    assert [y for y, _ in chart.y_ticks] == pytest.approx([BOTTOM - height * part / 5 for part in range(6)], abs=0.01)
+    assert [x for x, _ in chart.x_ticks] == pytest.approx([LEFT + width * part / 5 for part in range(6)], abs=0.01)
 
 
 def test_on_a_logarithmic_axis_equal_factors_are_equal_steps():

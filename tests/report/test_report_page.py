@@ -13,7 +13,7 @@ from browser_by_hand import open_browser, overflow, visit
 from cityscapes_by_hand import instances_of
 from PIL import Image
 
-from gun_jax.data.classes import CITYSCAPES
+from gun_jax.data.classes import CITYSCAPES, ClassMap
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.evaluation import evaluate
 from gun_jax.inference import Trained
@@ -78,12 +78,31 @@ def written(random_run, path, count, guidance, trimap=None):
         return {"labels": labels, "bilinear_labels": bilinear, "offsets": rng.normal(size=(*size, 2))}
 
     trained = Trained(random_run.model, random_run.variables, config, CITYSCAPES, 7)
+    return write(path, trained, scenes, scores, survey, explain, trimap)
+
+
+def written_of_many_classes(random_run, path, count=150):
+    """The page of a picture of blocks of many classes with long names, a third of them wrong."""
+    rng = np.random.default_rng(1)
+    names = tuple(f"{'long name of a ' * (index % 3)}class {index}" for index in range(count))
+    classes = ClassMap(names, tuple(map(tuple, rng.integers(0, 256, (count, 3)).tolist())))
+    label, wrong = (np.kron(rng.integers(0, count, (16, 24)), np.ones((4, 4), int)) for _ in range(2))
+    prediction = np.where(wrong % 3, label, wrong)
+    record = {"image": np.zeros((64, 96, 3), np.uint8), "label": label.astype(np.uint8), "id": "blocks", "index": 0}
+    survey = Survey(count)
+    survey.add(record, prediction)
+    scores = {"split": "val", "step": 7, "images": 1} | survey.matrix.scores(names)
+    seen = {"labels": prediction, "bilinear_labels": label, "offsets": np.zeros((64, 96, 2))}
+    trained = Trained(random_run.model, random_run.variables, random_run.config, classes, 7)
+    return write(path, trained, [record], scores, survey, lambda image, size: seen)
+
+
+def write(path, trained, source, scores, survey, explain, trimap=None):
+    """Writes a page, but without a network."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_page, "on_one_image", lambda trained, method: explain)
-        patch.setattr(
-            report_page, "measure_speed", lambda trained, records: Speed(0.041, 0.04, 0.05, 9, (64, 128), "a device")
-        )
-        write_report(path, path.parent, trained, scenes, scores, survey, 1, trimap)
+        patch.setattr(report_page, "measure_speed", lambda *_: Speed(0.041, 0.04, 0.05, 9, (64, 128), "a device"))
+        write_report(path, path.parent, trained, source, scores, survey, 1, trimap)
     return types.SimpleNamespace(path=path, scores=scores)
 
 
@@ -96,13 +115,14 @@ CURVES = [
 
 @pytest.fixture(scope="module")
 def page_of(random_run, tmp_path_factory):
-    """The pages, made before there is a browser: "run", "one" picture, "plain" upsampling, several "curves"."""
+    """The pages, made before there is a browser: a run, one picture, plain upsampling, many classes, curves of runs."""
     place = tmp_path_factory.mktemp("reports")
     (place / "val-trimap.json").write_text(json.dumps({"distances": [1, 2, 4], "curves": CURVES}))
     return {
         "run": evaluated(random_run, place),
         "one": written(random_run, place / "one.html", 1, "fusion"),
         "plain": written(random_run, place / "plain.html", 3, "none"),
+        "many": written_of_many_classes(random_run, place / "many.html"),
         "curves": written(random_run, place / "curves.html", 2, "fusion", place / "val-trimap.json"),
     }
 
@@ -336,6 +356,29 @@ def test_a_network_without_guidance_has_no_offsets_to_choose(browser, page_of):
         assert page.locator(".keys .chip").all_inner_texts() == ["right", "wrong", "ignored"]
 
 
+def test_a_matrix_of_many_classes_scrolls_in_its_box_and_says_what_its_cells_are(browser, page_of):
+    with visit(browser, page_of["many"].path.as_uri(), width=PHONE) as page:
+        matrix = page.locator(".matrix")
+        assert matrix.evaluate("box => box.scrollWidth > 3 * box.clientWidth && box.clientWidth < innerWidth")
+        assert matrix.locator("td").count() == 150 * 150
+        matrix.focus()
+        for key in ["ArrowDown"] * 31:
+            page.keyboard.press(key)
+        cell, box = page.locator("td.at").bounding_box(), matrix.bounding_box()
+        assert page.locator(".readout").inner_text().startswith("class 30 ")
+        assert box["y"] < cell["y"] < box["y"] + box["height"] and box["x"] + 80 < cell["x"] < box["x"] + box["width"]
+
+
+def test_of_many_classes_in_a_picture_the_legend_shows_the_largest_and_the_others_on_demand(browser, page_of):
+    with visit(browser, page_of["many"].path.as_uri()) as page:
+        chips = page.locator(".picture .chip")
+        visible = "chips => chips.map(chip => chip.checkVisibility())"
+        shown = chips.evaluate_all(visible)
+        assert shown == [True] * 20 + [False] * (len(shown) - 20)
+        page.locator(".picture summary", has_text=f"{len(shown) - 20} more").click()
+        assert set(chips.evaluate_all(visible)) == {True}
+
+
 def test_curves_of_the_training_settings_and_versions_are_there(page):
     assert page.locator("#training figcaption").all_inner_texts() == ["Training loss, nats per pixel", "Learning rate"]
     assert page.locator("#training circle").count() == 6
@@ -358,7 +401,7 @@ def test_the_time_of_an_image_is_within_what_was_measured(page):
 # However it is looked at
 
 
-@pytest.mark.parametrize("name", ["run", "one", "plain", "curves"])
+@pytest.mark.parametrize("name", ["run", "one", "plain", "many", "curves"])
 def test_the_page_is_never_wider_than_its_window(browser, page_of, name):
     with visit(browser, page_of[name].path.as_uri()) as page:
         for width in (320, PHONE, 768, 1280, 1920):
@@ -414,6 +457,7 @@ def test_on_paper_all_layers_are_beside_one_another_and_it_is_light(browser, run
         assert all(one["x"] + one["width"] <= other["x"] for one, other in itertools.pairwise(boxes))
         assert not page.locator(".pair").first.is_visible()
         assert page.evaluate(CONTRASTS)["background"] > 0.9
+        assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
 
 
 def test_without_scripts_all_layers_and_numbers_are_there(browser, run):

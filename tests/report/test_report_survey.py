@@ -32,10 +32,10 @@ def survey(pairs):
 
 def test_the_miou_of_a_picture_is_the_mean_over_the_classes_in_its_truth_or_prediction(survey, pairs, iou_by_loops):
     assert len(survey.pictures) == len(pairs)
-    for miou, index in survey.pictures:
-        truth, prediction = pairs[index]
+    for one in survey.pictures:
+        truth, prediction = pairs[one.index]
         _, expected, _ = iou_by_loops([truth], [prediction], CLASSES)
-        np.testing.assert_allclose(miou, expected)
+        np.testing.assert_allclose(one.miou, expected)
 
 
 def test_a_class_that_is_only_predicted_counts_as_nothing_found():
