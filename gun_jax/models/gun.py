@@ -51,12 +51,15 @@ class GuidedUpsampling(nn.Module):
     ) -> jax.Array:
         """The Guidance Offset Table, float32 (B, H, W, 2), at `output_size` (H, W); arguments as in a call."""
         check_signals(self.guidance, {"fused": fused, "high_resolution": high_resolution})
-        if output_size is None:
-            if high_resolution is None:
-                raise InputError("GuidedUpsampling: no output_size; without high_resolution it has no default")
-            output_size = high_resolution.shape[1:3]
-        check_size("GuidedUpsampling", "output_size", output_size)
-        return resize(self.guide(fused, high_resolution, train), output_size)
+        size: tuple[int, ...]
+        if output_size is not None:
+            size = output_size
+        elif high_resolution is not None:
+            size = high_resolution.shape[1:3]
+        else:
+            raise InputError("GuidedUpsampling: no output_size; without high_resolution it has no default")
+        check_size("GuidedUpsampling", "output_size", size)
+        return resize(self.guide(fused, high_resolution, train), size)
 
     def sample(self, low: jax.Array, offsets: jax.Array) -> jax.Array:
         """Upsamples `low` (B, h, w, C) by a table (B, H, W, 2) to (B, H, W, C)."""
