@@ -63,4 +63,4 @@ $(VENV)/installed-onednn: $(wildcard onednn/*.* onednn/gun_jax_onednn/*) constra
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info onednn/build onednn/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .venv-newest build dist *.egg-info onednn/build onednn/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
