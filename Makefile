@@ -18,7 +18,7 @@ test: install
 
 # With PyTorch and TensorFlow, which some tests compare with: a few GB. And with all of XLA's optimisations.
 test-all:
-	$(MAKE) install EXTRAS=test,export,tfds,parity
+	$(MAKE) install EXTRAS=test,export,docs,tfds,parity
 	test "$$(uname -sm)" != "Linux x86_64" || $(MAKE) onednn
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/pytest -n 2 --dist loadfile -m "not soak"
 
@@ -72,4 +72,4 @@ $(VENV)/installed-onednn: $(wildcard onednn/*.* onednn/gun_jax_onednn/*) constra
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info onednn/build onednn/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .venv-newest build dist *.egg-info onednn/build onednn/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -14,9 +14,9 @@ _PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
 
 
 def run(*command, cwd, **environment):
-    """Runs a command that has to succeed; gives what it printed."""
-    command = [str(part) for part in command]
-    result = subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True)
+    """Runs a command that has to succeed, without what leads to the repository; gives what it printed."""
+    variables = os.environ | {"PYTHONPATH": ""} | environment
+    result = subprocess.run(list(map(str, command)), cwd=cwd, env=variables, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 

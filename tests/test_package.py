@@ -19,8 +19,8 @@ from package_by_hand import ROOT, copy_sources, install, make_wheel, run
 
 import gun_jax
 
-SMALL = ("--config.model.width=0.1", "--config.data.synthetic_size=(64,128)", "--config.data.synthetic_val=2",
-         "--config.data.crop=()", "--config.batch_size=2", "--config.steps=2")  # fmt: skip
+SMALL = ("model.width=0.1", "data.synthetic_size=(64,128)", "data.synthetic_val=2", "data.crop=()", "batch_size=2",
+         "steps=2", "optimizer.warmup_epochs=0")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,8 @@ def test_a_wheel_in_a_new_environment_trains_evaluates_and_exports(wheel, tmp_pa
     venv.create(tmp_path / "venv", with_pip=True)
     programs = tmp_path / "venv" / "bin"
     run(programs / "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel.path, cwd=tmp_path)
-    run(programs / "gun-train", "--config=configs/synthetic.py", "--workdir=runs/small", *SMALL, cwd=tmp_path)
+    settings = [f"--config.{setting}" for setting in SMALL]
+    run(programs / "gun-train", "--config=configs/synthetic.py", "--workdir=runs/small", *settings, cwd=tmp_path)
     run(programs / "gun-evaluate", cwd=tmp_path)
     run(programs / "gun-export", "--format=stablehlo", cwd=tmp_path)
     assert (tmp_path / "runs" / "small" / "evaluation" / "val.json").exists()
