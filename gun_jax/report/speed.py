@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -51,7 +52,7 @@ def measure_speed(trained: Trained, records: Sequence[dict]) -> Speed:
     variables = fold_batch_norm(trained.variables)
 
     @jax.jit
-    def predict(variables, image: jax.Array):
+    def predict(variables: dict[str, Any], image: jax.Array) -> Any:
         return trained.model.apply(variables, normalise(image[None]), output_size=size, method="predict")
 
     runs = [functools.partial(lambda image: np.asarray(predict(variables, image)), image) for image in images]
