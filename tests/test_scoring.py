@@ -128,6 +128,13 @@ def test_every_record_is_handed_on_once_with_its_own_prediction(network):
     np.testing.assert_array_equal(matrix.counts, whole.counts)
 
 
+def test_every_record_says_its_place_in_the_source(network):
+    source = Records([SMALL, LARGE, SMALL, SMALL])
+    seen = []
+    network.score(network.variables, source, each=lambda record, _: seen.append((record["index"], record["id"])))
+    assert sorted(seen) == [(0, "0"), (1, "1"), (2, "2"), (3, "3")]
+
+
 def test_batches_of_one_size_are_compiled_once(network, random_variables):
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(

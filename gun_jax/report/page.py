@@ -27,6 +27,7 @@ from gun_jax.visualisation.colors import VERDICTS
 from gun_jax.visualisation.curves import curve
 
 _WHEEL = 96  # pixels
+_TIMED = 8  # pictures, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,15 +102,16 @@ def write_report(
 def _groups(
     trained: Trained, source: Source, survey: Survey, count: int, guided: bool, progress: Callable[[], None]
 ) -> tuple[list[Group], list[dict]]:
-    """The pictures to show, and their records."""
+    """The pictures to show, and records of some."""
     worst, best = survey.worst_and_best(count)
     explain = on_one_image(trained, "explain")
     most_pixels = pictures.pixels_each(len(worst) + len(best))
-    records = []
+    records: list[dict] = []
 
     def look_at(scored: Scored) -> pictures.Layers:
         record = source[scored.index]
-        records.append(record)
+        if len(records) < _TIMED:
+            records.append(record)
         seen = explain(record["image"], record["label"].shape)
         progress()
         return pictures.take_apart(record, seen, trained.classes, guided, most_pixels)
@@ -131,7 +133,7 @@ def _trimap_chart(trained: Trained, survey: Survey, file: pathlib.Path | None) -
         found = [{"upsampling": upsampling_name(trained.config.model), "miou": survey.trimap.miou()}]
     else:
         return None
-    names = [curve["upsampling"] for curve in found]
+    names = [one["upsampling"] for one in found]
     curves = {
         name if names.count(name) == 1 else f"{name}, {one['workdir']}": [
             (distance, None if value is None else 100 * value)
