@@ -51,7 +51,7 @@ docs:
 	$(BIN)/python docs/reference.py
 
 wheel: install
-	rm -rf build/lib && $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	rm -rf build/lib && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 install: $(VENV)/installed-$(EXTRAS)
 

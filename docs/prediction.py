@@ -48,7 +48,7 @@ def full_network(folder: pathlib.Path) -> pathlib.Path:
     model = configuration.build_model(config.model, len(CAMVID))
     variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
     write_weights(folder / NAME, variables, configuration.describe_network(config.model, len(CAMVID)), 0)
-    configuration.save_config(folder, config, CAMVID, SIZE)
+    configuration.save_config(folder, config, CAMVID, picture_size=SIZE)
     return folder
 
 

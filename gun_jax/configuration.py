@@ -168,8 +168,8 @@ def save_config(
     workdir: pathlib.Path,
     config: ConfigDict,
     classes: ClassMap,
-    picture_size: tuple[int, int] | None = None,
     parameters: int | None = None,
+    picture_size: tuple[int, int] | None = None,
 ) -> None:
     """Writes into the workdir: the resolved configuration, the classes, and what is known of pictures and network.
 
@@ -177,8 +177,8 @@ def save_config(
       workdir: of the run.
       config: of the run.
       classes: that it trains.
-      picture_size: (height, width) of a picture that it is evaluated on.
       parameters: how many the network has.
+      picture_size: (height, width) of a picture that it is evaluated on.
     """
     saved: dict[str, Any] = {"config": config.to_dict()}
     saved |= {"classes": {"names": classes.names, "colors": classes.colors}}

@@ -34,7 +34,12 @@ def _convolutions(jaxpr: Any) -> Iterator[Any]:
         if equation.primitive.name == "conv_general_dilated":
             yield equation
         for value in equation.params.values():
-            for inner in value if isinstance(value, tuple | list) else (value,):
+            inners = value if isinstance(value, tuple | list) else (value,)
+            if (
+                equation.primitive.name == "cond"
+            ):  # one of the branches runs; the last has the plain form of convolutions
+                inners = inners[-1:]
+            for inner in inners:
                 inner = getattr(inner, "jaxpr", inner)  # closed or open
                 if hasattr(inner, "eqns"):
                     yield from _convolutions(inner)

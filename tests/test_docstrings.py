@@ -44,11 +44,13 @@ def public_methods(owner):
 
 def listed(docstring, section):
     """The names in a section of a docstring, as "Args", or None where it has none."""
-    match = re.search(rf"^{section}:\n((?:[ ]+.*\n|\n)+)", inspect.cleandoc(docstring or "") + "\n", flags=re.MULTILINE)
+    text = inspect.cleandoc(docstring or "") + "\n"
+    match = re.search(rf"^{section}:\n((?:[ ]+.*\n|\n)+)", text, flags=re.MULTILINE)
     if not match:
         return None
+    assert match.end() == len(text) or match[1].endswith("\n\n"), text  # else a line that goes on is not set in
     lines = re.findall(r"^  (\S.*)", match[1], flags=re.MULTILINE)
-    assert all(re.match(r"[^:]*\S:( |$)", line) for line in lines), lines  # what goes on is set in
+    assert all(re.match(r"[^:]*\S:( |$)", line) for line in lines), lines
     return {name.strip(" *`") for line in lines for name in line.partition(":")[0].split(",")}
 
 

@@ -37,6 +37,7 @@ assert_type(gun_jax.GUN(19).num_classes, int)
 model, variables, config = gun_jax.load_run("runs/camvid", step=3)
 assert_type(model, gun_jax.GUN)
 assert_type(variables, dict[str, Any])
+assert_type(gun_jax.load_pretrained()[0], gun_jax.GUN)
 assert_type(gun_jax.fold_batch_norm(variables), dict[str, Any])
 assert_type(gun_jax.load_drn_weights("drn_d_22-4bd2f8ea.pth", variant="d22"), dict[str, Any])
 

@@ -118,7 +118,7 @@ def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Pa
     config.data.dir = config.init = ""  # of this machine
     network = describe_network(config.model, len(trained.classes))
     write_weights(folder / WEIGHTS, trained.variables, network, trained.step)
-    save_config(folder, config, trained.classes, trained.picture_size, parameters(trained.variables["params"]))
+    save_config(folder, config, trained.classes, parameters(trained.variables["params"]), trained.picture_size)
     megabytes = (folder / WEIGHTS).stat().st_size / 1e6
     print(f"wrote {folder / WEIGHTS} ({megabytes:.1f} MB) and {SAVED_NAME}, of step {trained.step}")
     return folder

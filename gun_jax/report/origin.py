@@ -15,7 +15,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "numpy")
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A setting of a run; `changed` if it is not the default."""
+    """A setting of a run."""
 
     name: str
     value: Any
@@ -23,14 +23,17 @@ class Setting:
 
     @property
     def changed(self) -> bool:
+        """Whether it is not the default."""
         return self.value != self.default
 
     @property
     def text(self) -> str:
+        """The value as people read it."""
         return _text(self.value)
 
     @property
     def default_text(self) -> str:
+        """The default as people read it."""
         return _text(self.default)
 
 

@@ -56,6 +56,7 @@ class Picture:
 
     @property
     def shrunk(self) -> bool:
+        """Whether it has fewer pixels than its labels."""
         return self.shown != self.layers.size
 
 

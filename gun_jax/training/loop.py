@@ -92,7 +92,7 @@ def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> Tr
         state, position = _resumed(state, checkpoints, source, config, workdir)
         if is_first():
             height, width, _ = eval_source[0]["image"].shape
-            configuration.save_config(workdir, config, source.classes, (height, width), parameters(state.params))
+            configuration.save_config(workdir, config, source.classes, parameters(state.params), (height, width))
         start, signal = int(state.step), 0
         outcomes = Outcomes(workdir, config.max_bad_steps, start, position.get("outcomes"))
         with _reporter(workdir, total_steps, start, config.batch_size) as reporter:
