@@ -46,9 +46,9 @@ def installed(wheel, tmp_path_factory):
 
 def projects_files():
     """What the repository has of the package: paths in a wheel, and paths here."""
-    code = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "gun_jax").rglob("*.py")}
+    files = [path for path in (ROOT / "gun_jax").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     configs = {f"gun_jax/configs/{path.name}": path for path in (ROOT / "configs").glob("*.py")}
-    return code | configs | {"gun_jax/py.typed": ROOT / "gun_jax" / "py.typed"}
+    return {path.relative_to(ROOT).as_posix(): path for path in files} | configs
 
 
 # What is in it

@@ -19,6 +19,7 @@ from gun_jax.prediction.inputs import Input
 
 _USUAL_RATE = 25.0  # frames a second, of videos and cameras that do not say
 _PATIENCE = 0.05  # seconds, after which a waiting thread looks whether it shall end
+_LAST_READ = 5.0  # seconds that a frame may take, of a camera or a pipe, when the program ends
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,7 @@ class FramesAhead:
 
     def __exit__(self, *_: Any) -> None:
         self._ending.set()
+        self._reader.join(_LAST_READ)  # a thread within OpenCV would abort the program that ends
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def __iter__(self) -> Iterator[Frame]:
