@@ -31,7 +31,8 @@ test-faults: install
 	$(BIN)/pytest -vv -s -m soak --junitxml=$(FAULTS)/soak.xml; soak=$$?; \
 	$(BIN)/python tests/faults/table.py $(FAULTS)/faults.xml $(FAULTS)/soak.xml; exit $$((faults + soak))
 
-# The network that comes with the package: make pretrained CAMVID=folder, hours on two cores. What is printed belongs into
+# The network that comes with the package: make pretrained CAMVID=folder, an hour on two cores, less after `make onednn`.
+# What is printed belongs into
 # gun_jax/pretrained/camvid/MODEL_CARD.md.
 PRETRAINED := runs/camvid_narrow
 pretrained: install

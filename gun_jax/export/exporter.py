@@ -1,5 +1,6 @@
 """Exporting a trained run: one file for the network, and one that says what it takes and gives."""
 
+import contextlib
 import functools
 import importlib
 import pathlib
@@ -117,8 +118,10 @@ def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Pa
     config = trained.config.copy_and_resolve_references()
     config.data.dir = config.init = ""  # of this machine
     network = describe_network(config.model, len(trained.classes))
-    write_weights(folder / WEIGHTS, trained.variables, network, trained.step)
+    with contextlib.suppress(OSError):
+        (folder / WEIGHTS).unlink()  # never beside a configuration of another network
     save_config(folder, config, trained.classes, parameters(trained.variables["params"]), trained.picture_size)
+    write_weights(folder / WEIGHTS, trained.variables, network, trained.step)
     megabytes = (folder / WEIGHTS).stat().st_size / 1e6
     print(f"wrote {folder / WEIGHTS} ({megabytes:.1f} MB) and {SAVED_NAME}, of step {trained.step}")
     return folder

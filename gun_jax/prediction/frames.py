@@ -19,6 +19,7 @@ from gun_jax.prediction.inputs import Input
 
 _USUAL_RATE = 25.0  # frames a second, of videos and cameras that do not say
 _PATIENCE = 0.05  # seconds, after which a waiting thread looks whether it shall end
+_UNSURE = 0.05  # of the frames that a video is said to have, as some kinds only guess, and a second besides
 _LAST_READ = 5.0  # seconds that a frame may take, of a camera or a pipe, when the program ends
 
 
@@ -87,16 +88,19 @@ class FramesAhead:
                 self._refused(str(error))
 
     def _read(self, inputs: Sequence[Input]) -> None:
-        for source in inputs:
-            works = self._video(source) if source.video else [functools.partial(self._picture, source)]
-            for work in works:
-                if self._ending.is_set():
-                    return
-                may_miss = isinstance(source.path, int) and self._waiting.full()
-                if not may_miss:
-                    with contextlib.suppress(RuntimeError):  # the pool was shut down meanwhile
-                        self._put(self._pool.submit(work))
-        self._put(None)
+        try:
+            for source in inputs:
+                works = self._video(source) if source.video else [functools.partial(self._picture, source)]
+                for work in works:
+                    if self._ending.is_set():
+                        return
+                    self._put(self._pool.submit(work))
+        except Exception as error:  # to be raised where the frames are asked for
+            failed: Future[Frame] = Future()
+            failed.set_exception(error)
+            self._put(failed)
+        finally:
+            self._put(None)
 
     def _put(self, future: Future[Frame] | None) -> None:
         while not self._ending.is_set():
@@ -123,14 +127,17 @@ class FramesAhead:
                 if not there:
                     break
                 seconds = time.monotonic() - begin if camera else None
-                yield functools.partial(self._frame, source, picture, number, rate, seconds)
+                if not (camera and self._waiting.full()):
+                    yield functools.partial(self._frame, source, picture, number, rate, seconds)
                 number += 1
         finally:
             video.release()
         if number == 0:
             remedy = "is another program using it?" if camera else "expected a picture or a video that FFmpeg reads"
             yield functools.partial(_refuse, f"{source} cannot be read; {remedy}")
-        elif number < promised and number != self._most:
+        elif camera and number != self._most:
+            yield functools.partial(_refuse, f"{source} gave no more pictures after {number}; is it still connected?")
+        elif number + rate < (1 - _UNSURE) * promised and number != self._most:
             yield functools.partial(_refuse, f"{source} ends after {number} of {promised} frames; copy it anew")
 
     def _frame(self, source: Input, picture: np.ndarray, number: int, rate: float, seconds: float | None) -> Frame:

@@ -56,9 +56,10 @@ def find_inputs(arguments: Sequence[str], camera: int | None, output: pathlib.Pa
         if not files:
             missing.append(f"{argument}: there is no such file, and no picture or video by that name")
     unique = dict.fromkeys(found)
-    names = _names([relative for _, relative in unique])
-    inputs = [Input(path, name, _is_video(path)) for (path, _), name in zip(unique, names, strict=True)]
-    return inputs + ([Input(camera, f"camera{camera}", True)] if camera is not None else []), missing
+    cameras = [] if camera is None else [camera]
+    names = _names([relative for _, relative in unique] + [pathlib.PurePath(f"camera{number}") for number in cameras])
+    inputs = [Input(path, name, _is_video(path)) for (path, _), name in zip(unique, names, strict=False)]
+    return inputs + [Input(number, names[-1], True) for number in cameras], missing
 
 
 def _files(argument: str, output: pathlib.Path) -> Iterator[tuple[pathlib.Path, pathlib.PurePath]]:
@@ -77,8 +78,9 @@ def _files(argument: str, output: pathlib.Path) -> Iterator[tuple[pathlib.Path, 
         yield path, pathlib.PurePath(path.name)
     else:
         for match in sorted(glob.glob(str(path), recursive=True)):
-            if pathlib.Path(match).is_file():
-                yield pathlib.Path(match), pathlib.PurePath(pathlib.Path(match).name)
+            file = pathlib.Path(match)
+            if file.is_file() and output.resolve() not in file.resolve().parents:
+                yield file, pathlib.PurePath(file.name)
 
 
 def _names(paths: Iterable[pathlib.PurePath]) -> list[str]:

@@ -71,7 +71,7 @@ def predict(
         counts.refused.append(line)
         console.print(line, soft_wrap=True)
 
-    totals = [frame_count(source, most) for source in inputs]
+    totals = [frame_count(source, most) for source in inputs] if console.is_terminal else [None]
     total = None if None in totals else sum(filter(None, totals))
     begin = time.monotonic()
     with (

@@ -75,13 +75,18 @@ class Results:
     def __enter__(self) -> "Results":
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.finish()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.finish(whole=kind is None or kind is KeyboardInterrupt)
 
-    def finish(self) -> None:
-        """Ends the videos, which then have their names."""
+    def finish(self, whole: bool = True) -> None:
+        """Ends the videos, which then have their names; those that are not `whole` go."""
         while self._videos:
-            self._videos.popitem()[1].close()
+            _, video = self._videos.popitem()
+            try:
+                video.close(whole)
+            except InputError:
+                self.finish(whole=False)
+                raise
 
     def write(self, frame: Frame, labels: np.ndarray, overlay: np.ndarray | None = None) -> None:
         """Writes all kinds of a frame; the frames of a video are to come in their order, from one thread at a time.
@@ -140,9 +145,16 @@ class _Video:
             self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         self._count += due
 
-    def close(self) -> None:
-        """Ends the file; one that has not all its frames, of which OpenCV does not tell, is an InputError."""
+    def close(self, whole: bool) -> None:
+        """Ends the file, which goes if it is not `whole`.
+
+        Raises:
+          InputError: not all frames are there, of which OpenCV does not tell, or the file cannot have its name.
+        """
         self._writer.release()
+        if not whole:
+            self._unfinished.unlink(missing_ok=True)
+            return
         video = cv2.VideoCapture(str(self._unfinished))
         there = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
         video.release()

@@ -91,8 +91,8 @@ def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> Tr
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints, listening() as interruption:
         state, position = _resumed(state, checkpoints, source, config, workdir)
         if is_first():
-            height, width, _ = eval_source[0]["image"].shape
-            configuration.save_config(workdir, config, source.classes, parameters(state.params), (height, width))
+            count = parameters(state.params)
+            configuration.save_config(workdir, config, source.classes, count, _picture_size(eval_source))
         start, signal = int(state.step), 0
         outcomes = Outcomes(workdir, config.max_bad_steps, start, position.get("outcomes"))
         with _reporter(workdir, total_steps, start, config.batch_size) as reporter:
@@ -113,6 +113,15 @@ def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> Tr
     if signal:  # told when what is being saved is whole
         raise InterruptedTrainingError(step, signal)
     return state
+
+
+def _picture_size(source: Source) -> tuple[int, int] | None:
+    """(height, width) of the first picture, if it can be read: who evaluates will be told why not."""
+    try:
+        height, width, _ = source[0]["image"].shape
+    except InputError:
+        return None
+    return height, width
 
 
 def _resumed(

@@ -141,3 +141,44 @@ def test_the_count_of_other_inputs(tmp_path):
     os.mkfifo(tmp_path / "stream")
     assert frame_count(picture(pathlib.Path("a.png"))) == 1
     assert frame_count(CAMERA) is None and frame_count(video(tmp_path / "stream")) is None
+
+
+def test_a_camera_that_is_pulled_out_is_told_however_much_is_waiting(monkeypatch):
+    class PulledOut(FakeCamera):
+        def read(self):
+            return (True, super().read()[1]) if self.count < 5 else (False, None)
+
+    monkeypatch.setattr(frames_module.cv2, "VideoCapture", PulledOut)
+    refused = []
+    with FramesAhead([CAMERA], lambda image: image, refused.append, threads=1) as ahead:
+        threading.Event().wait(0.3)  # the queue is full, and the camera gone
+        assert 0 < len(list(ahead)) <= 5
+    assert refused == ["camera 0 gave no more pictures after 5; is it still connected?"]
+
+
+def test_a_video_of_which_a_few_frames_less_come_than_it_guessed_is_read_without_a_word(monkeypatch, images, tmp_path):
+    class Guessing:
+        def __init__(self, path):
+            self.left = 500
+
+        def get(self, what):
+            return {cv2.CAP_PROP_FPS: 25.0, cv2.CAP_PROP_FRAME_COUNT: 540.0}[what]
+
+        def read(self):
+            self.left -= 1
+            return (True, np.zeros((4, 6, 3), np.uint8)) if self.left >= 0 else (False, None)
+
+        release = print
+
+    monkeypatch.setattr(frames_module.cv2, "VideoCapture", lambda path: Guessing(path))
+    found, refused = read(video(tmp_path / "a.webm"))
+    assert len(found) == 500 and refused == []
+
+
+def test_what_goes_wrong_while_reading_is_raised_where_frames_are_asked_for(monkeypatch, tmp_path):
+    def fail(path):
+        raise MemoryError("full")
+
+    monkeypatch.setattr(frames_module.cv2, "VideoCapture", fail)
+    with pytest.raises(MemoryError, match="full"):
+        read(video(tmp_path / "a.mp4"))

@@ -80,3 +80,12 @@ def test_nothing_is_refused_with_what_could_be_named(place):
 def test_results_among_the_pictures_would_be_read_next_time_and_are_refused(place, output):
     with pytest.raises(InputError, match="the folder of the pictures; choose another"):
         found("in", output=output)
+
+
+def test_results_of_before_are_not_read_by_a_pattern(place):
+    assert [name for name, *_ in found("**/a.*")[0]] == ["a.jpg"]
+
+
+def test_a_video_that_is_called_as_the_camera_is_keeps_its_name(place):
+    (place / "camera0.mp4").touch()
+    assert [name for _, name, _ in found("camera0.mp4", camera=0)[0]] == ["camera0", "camera0-2"]

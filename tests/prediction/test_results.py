@@ -122,3 +122,15 @@ def test_a_video_that_lost_frames_is_told_and_not_kept(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="0 of 1 frames are there; make room"):
         write(tmp_path, frame("a", video=True), kinds=["overlay"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_after_an_error_the_video_of_before_stays(tmp_path):
+    write(tmp_path, *(frame("a", number, video=True) for number in range(3)), kinds=["overlay"])
+    with (
+        pytest.raises(MemoryError),
+        Results(tmp_path, ["overlay"], CITYSCAPES, Painter(CITYSCAPES, 0.5)) as results,
+    ):
+        results.write(frame("a", 0, video=True), LABELS)
+        raise MemoryError
+    assert [path.name for path in tmp_path.iterdir()] == ["a_overlay.mp4"]
+    assert len(read_video(tmp_path / "a_overlay.mp4")[0]) == 3
