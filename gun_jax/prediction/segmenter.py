@@ -158,7 +158,8 @@ def _by_openvino(trained: Trained) -> Callable[[np.ndarray, Size], np.ndarray]:
         from gun_jax.export.openvino_network import openvino_network
     except ImportError as error:
         raise InputError(
-            f'engine openvino needs {error.name}, of the `export` extra: make install EXTRAS=test,export, or pip install "gun_jax[export]"'
+            f"engine openvino needs {error.name}, of the `export` extra: make install EXTRAS=test,export, or "
+            "pip install 'gun_jax[export]'"
         ) from error
     compiled: dict[tuple[Size, Size], Callable[[np.ndarray], np.ndarray]] = {}
 
