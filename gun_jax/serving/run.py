@@ -43,7 +43,8 @@ def run_server(
         from gun_jax.serving.web_server import address, is_for_others, listen, serve
     except ImportError as error:
         raise InputError(
-            f'the page needs {error.name}, of the `serve` extra: make install EXTRAS=test,export,serve, or pip install "gun_jax[serve]"'
+            f"the page needs {error.name}, of the `serve` extra: make install EXTRAS=test,export,serve, or "
+            "pip install 'gun_jax[serve]'"
         ) from error
     listening = listen(host, port)
     console = rich.console.Console(highlight=False, markup=False, soft_wrap=True)
