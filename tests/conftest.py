@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import types
 
 import jax
@@ -10,6 +11,8 @@ import pytest
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it to what it starts in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Compiling is most of the tests' time. Programs under test inherit it.
     if config.pluginmanager.hasplugin("cacheprovider"):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
