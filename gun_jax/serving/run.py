@@ -40,7 +40,7 @@ def run_server(
     try:
         from gun_jax.serving.application import build_application
         from gun_jax.serving.labelling import Labeller
-        from gun_jax.serving.web_server import address, is_for_others, listen, serve
+        from gun_jax.serving.web_server import address, end_by_signals, is_for_others, listen, web_server
     except ImportError as error:
         raise InputError(
             f"the page needs {error.name}, of the `serve` extra: make install EXTRAS=test,export,serve, or "
@@ -55,11 +55,13 @@ def run_server(
     begin = time.monotonic()
     labeller.label(labeller.example(0))
     runtime.give_back_memory()
+    name = workdir.resolve().name if workdir else "the network that comes with gun_jax"
+    server = web_server(build_application(labeller, name, engine, int(megabytes * 1e6), names))
+    end_by_signals(server)  # before anybody is told that it is there
     console.print(f"ready after {time.monotonic() - begin:.1f} s: {address(listening)} (Ctrl-C ends it)")
     if is_for_others(listening):
         console.print("everybody who reaches this machine can use it")
-    name = workdir.resolve().name if workdir else "the network that comes with gun_jax"
-    serve(build_application(labeller, name, engine, int(megabytes * 1e6), names), listening)
+    server.run([listening])
     console.print("ended")
     sys.stdout.flush()
     os._exit(0)  # the usual way waits for what is compiled just now

@@ -67,9 +67,8 @@ def web_server(application: ASGIApp) -> uvicorn.Server:
     )
 
 
-def serve(application: ASGIApp, listening: socket.socket) -> None:
-    """Serves until SIGTERM or Ctrl-C."""
-    server = web_server(application)
+def end_by_signals(server: uvicorn.Server) -> None:
+    """Lets SIGTERM and Ctrl-C end a server, from now on, whether it runs already or not."""
 
     def end(*_: object) -> None:
         server.should_exit = True
@@ -77,7 +76,6 @@ def serve(application: ASGIApp, listening: socket.socket) -> None:
     # uvicorn has its own handlers while it runs, and raises the signal once more at its end: it should do no more then.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    server.run([listening])
 
 
 def _number(listening: socket.socket) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

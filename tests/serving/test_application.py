@@ -280,12 +280,13 @@ def test_one_picture_is_labelled_at_a_time_and_few_wait():
     assert gate.most == 1
 
 
-def test_who_goes_away_while_sending_leaves_the_place_to_others():
+def test_who_goes_away_while_sending_leaves_the_place_to_others_and_nothing_is_said(capfd):
     with serving() as url:
         for _ in range(MOST_AT_ONCE + 1):
             with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
                 connection.sendall(b"POST /api/label HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
         wait_until(lambda: ask(url, "POST", "/api/label", as_file(quarters())).status == 200)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_mistake_of_the_server_is_told_as_one_on_its_console_in_full_and_it_goes_on(capfd):

@@ -250,6 +250,8 @@ def test_the_page_is_no_wider_than_its_window(browser, url, width, dark):
         open_quarters(page)
         page.check("[value=offsets]")
         assert overflow(page) <= 0
+        shown = page.evaluate("[...document.querySelectorAll('#stage, aside')].map((part) => part.clientWidth)")
+        assert min(shown) > 300  # beside each other, or else one below the other
 
 
 # Videos and the webcam
