@@ -292,7 +292,7 @@ def test_the_matrix_says_by_mouse_and_keyboard_what_a_cell_is(page):
     page.locator(".matrix").focus()
     page.keyboard.press("ArrowRight")
     following = min(column + 1, 18)
-    expected = f"{names[row]}: found" if following == row else f"{names[row]} taken for {names[following]}: "
+    expected = f"{names[row]} found: " if following == row else f"{names[row]} taken for {names[following]}: "
     assert readout.inner_text().startswith(expected)
 
 

@@ -64,7 +64,7 @@ function describe(row, column) {
   const count = pixels(cells[column]);
   if (!total) return `${names[row]}: does not occur`;
   const share = ((100 * count) / total).toPrecision(3);
-  const what = row === column ? `${names[row]}: found` : `${names[row]} taken for ${names[column]}`;
+  const what = row === column ? `${names[row]} found` : `${names[row]} taken for ${names[column]}`;
   return `${what}: ${count ? share : 0} % of its pixels (${count.toLocaleString("en")})`;
 }
 
