@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import gun_jax
+import gun_jax.boundaries
+import gun_jax.report
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
 from gun_jax.evaluation import evaluate, newest_run
@@ -114,6 +116,18 @@ def test_panels_come_with_the_curves_of_the_training(evaluated):
     evaluate(evaluated.workdir, panels=1)
     metrics.unlink()
     assert cv2.imread(str(curves)).size
+
+
+def test_a_report_after_a_trimap_takes_its_curves(evaluated, monkeypatch):
+    made = []
+    monkeypatch.setattr(gun_jax.boundaries, "compare_boundaries", lambda *arguments: [])
+    monkeypatch.setattr(gun_jax.report, "write_report", lambda *arguments: made.append(arguments))
+    scores = evaluate(evaluated.workdir, trimap=True, report=True, report_pictures=3)
+    page, workdir, trained, source, shown, survey, count, curves, _ = made[0]
+    folder = evaluated.workdir / "evaluation"
+    assert (page, curves, workdir) == (folder / "val-report.html", folder / "val-trimap.json", evaluated.workdir)
+    assert (trained.step, len(source), count, shown) == (7, 5, 3, scores)
+    assert survey.trimap is None and survey.matrix.miou() == pytest.approx(scores["miou"])
 
 
 # Which run, and what is refused
