@@ -51,7 +51,7 @@ def build_application(
     """
     facts = labeller.facts() | {"name": name, "engine": engine, "most_bytes": most_bytes}
     places = asyncio.Semaphore(MOST_AT_ONCE)
-    worker = ThreadPoolExecutor(1)
+    worker, turn = ThreadPoolExecutor(1), asyncio.Lock()
 
     async def received(request: Request) -> bytes:
         promised = request.headers.get("content-length", "")
@@ -72,7 +72,10 @@ def build_application(
             raise HTTPException(503, "too many pictures at once; try it again", {"Retry-After": "1"})
         async with places:
             arguments = arguments or (await received(request),)
-            return await asyncio.get_running_loop().run_in_executor(worker, work, *arguments)
+            async with turn:
+                if await request.is_disconnected():  # as a browser does that has the next picture already
+                    raise ClientDisconnect
+                return await asyncio.get_running_loop().run_in_executor(worker, work, *arguments)
 
     async def tell_network(request: Request) -> Response:
         return JSONResponse(facts, headers=_NOT_KEPT)

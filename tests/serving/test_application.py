@@ -246,9 +246,10 @@ class Gate(RedTells):
     """Labels when it is opened; counts how many it is asked at once."""
 
     def __init__(self):
-        self.open, self.inside, self.most = threading.Event(), 0, 0
+        self.open, self.inside, self.most, self.count = threading.Event(), 0, 0, 0
 
     def __call__(self, images):
+        self.count += 1
         self.inside += 1
         self.most = max(self.most, self.inside)
         self.open.wait(20)
@@ -287,6 +288,27 @@ def test_who_goes_away_while_sending_leaves_the_place_to_others_and_nothing_is_s
                 connection.sendall(b"POST /api/label HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
         wait_until(lambda: ask(url, "POST", "/api/label", as_file(quarters())).status == 200)
     assert capfd.readouterr() == ("", "")
+
+
+def test_pictures_of_those_who_went_away_while_they_waited_are_not_worked_at():
+    gate, content = Gate(), as_file(quarters())
+    head = f"POST /api/label HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+    with serving(Labeller(gate, 10**6)) as url:
+        connections = [
+            socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) for _ in range(MOST_AT_ONCE)
+        ]
+        for connection in connections:
+            connection.sendall(head + content)
+            wait_until(lambda: gate.inside == 1)  # the first is worked at, the others wait
+        refused(ask(url, "POST", "/api/label", content), 503, "too many")
+        for connection in connections[1:]:
+            connection.close()
+        ask(url, "GET", "/")  # then the server has seen it
+        gate.open.set()
+        assert connections[0].recv(12) == b"HTTP/1.1 200"
+        connections[0].close()
+        wait_until(lambda: ask(url, "POST", "/api/label", content).status == 200)
+    assert gate.count == 2
 
 
 def test_a_mistake_of_the_server_is_told_as_one_on_its_console_in_full_and_it_goes_on(capfd):

@@ -308,6 +308,32 @@ def test_frames_do_not_queue_up_before_a_slow_server(window, video):
         window.goto("about:blank")
 
 
+def test_of_pictures_that_follow_each_other_fast_the_last_one_is_labelled(browser):
+    class Slow(RedTells):
+        def __call__(self, images):
+            time.sleep(0.3)
+            return super().__call__(images)
+
+    busy = "status of 503"  # logged by the browser, whatever the page makes of it
+    with serving(Labeller(Slow(), 10**6)) as url, visit(browser, url, expected=busy) as window:
+        window.wait_for_selector("#classes li")
+        for number in range(8):
+            open_file(window, f"{number}.png", "image/png", as_file(quarters()))
+        wait_for(window, "document.getElementById('message').textContent.startsWith('7.png, 128 x 96')")
+        assert window.locator("#message.error").count() == 0
+
+
+def test_a_mistake_of_the_page_itself_is_told_on_it_and_to_the_console(browser, url):
+    with visit(browser, url, expected="no such part") as window:
+        window.wait_for_selector("#classes li")
+        window.evaluate("createImageBitmap = () => Promise.resolve({ get width() { throw Error('no such part'); } })")
+        with window.expect_event("pageerror") as thrown:
+            open_file(window, "quarters.png", "image/png", as_file(quarters()))
+        assert "no such part" in str(thrown.value)
+        assert message(window) == "This page made a mistake: no such part"
+        assert window.is_visible("#message.error")
+
+
 def test_a_video_is_labelled_frame_by_frame(page, video):
     traffic = Traffic(page)
     open_file(page, "quarters.webm", "video/webm", video)

@@ -9,6 +9,7 @@ import { Stream, toJpeg } from "./stream.js";
 const element = (id) => document.getElementById(id);
 const VIDEO_ENDING = /\.(mp4|m4v|mov|webm|mkv|avi|ogv|mpe?g)$/i;
 const PATIENCE = 800; // milliseconds, after which is told why it takes longer
+const PAUSE = 300; // milliseconds, after which a busy server is asked again
 
 const stage = new Stage(element("canvas"));
 const speed = new Speed(element("speed"), element("rate"), element("parts"));
@@ -45,12 +46,15 @@ async function attempt(mine, work) {
     await work();
   } catch (error) {
     if (mine !== turn || error.name === "AbortError") return;
-    if (!(error instanceof server.Refusal)) throw error;
-    tell(error.message, true);
+    const refused = error instanceof server.Refusal;
+    tell(refused ? error.message : `This page made a mistake: ${error.message}`, true);
     if (mine.stream) end();
     if (!mine.shown) showNothing();
+    if (!refused) throw error; // for the console
   }
 }
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE));
 
 // Shows a frame with its labels, when they are there; `file` is the frame as it is sent.
 async function label(mine, frame, file, parts = {}) {
@@ -64,7 +68,7 @@ async function label(mine, frame, file, parts = {}) {
     const begin = performance.now();
     const labels = await readLabels(answer.labels);
     const offsets = answer.offsets && (await createImageBitmap(answer.offsets));
-    if (mine !== turn) return;
+    if (mine !== turn) return offsets?.close();
     stage.show(frame, labels, offsets);
     classes.showShares(labels);
     stage.canvas.setAttribute("aria-label", `${mine.name}: ${classes.describe(labels)}`);
@@ -75,6 +79,18 @@ async function label(mine, frame, file, parts = {}) {
     mine.file = file;
   } finally {
     clearTimeout(late);
+  }
+}
+
+// Labels a picture that stays, as often as the server is busy with others.
+async function labelPicture(mine, frame, file) {
+  while (mine === turn) {
+    try {
+      return await label(mine, frame, file);
+    } catch (error) {
+      if (!error.busy) throw error;
+      await pause();
+    }
   }
 }
 
@@ -105,15 +121,15 @@ async function openPicture(mine, file) {
   } catch {
     throw new server.Refusal(`${mine.name} is no picture or video that this browser can show.`);
   }
-  if (mine !== turn) return;
+  if (mine !== turn) return frame.close();
   showFrame(mine, frame);
   mine.file = file;
-  await label(mine, frame, file);
+  await labelPicture(mine, frame, file);
 }
 
 async function play(mine, source) {
   mine.stream = new Stream(video, async (frame) => {
-    if (mine !== turn) return;
+    if (mine !== turn) return frame.close();
     if (!mine.answered.size) showFrame(mine, frame);
     const begin = performance.now();
     const file = await toJpeg(frame, network.frame_pixels);
@@ -121,8 +137,10 @@ async function play(mine, source) {
       await label(mine, frame, file, { jpeg: performance.now() - begin });
     } catch (error) {
       if (!error.busy) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      await pause();
       mine.stream.refresh();
+    } finally {
+      if (frame !== stage.frame) frame.close();
     }
   });
   try {
@@ -175,7 +193,7 @@ function again() {
   else if (turn?.file) {
     turn.asked.abort();
     turn.asked = new AbortController();
-    attempt(turn, () => label(turn, stage.frame, turn.file));
+    attempt(turn, () => labelPicture(turn, stage.frame, turn.file));
   }
 }
 

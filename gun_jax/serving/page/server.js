@@ -44,7 +44,7 @@ export async function label(file, withOffsets, signal) {
     answer.labels = await response.blob();
   }
   const parts = {};
-  for (const [, name, time] of response.headers.get("Server-Timing").matchAll(/(\w+);dur=([\d.]+)/g)) {
+  for (const [, name, time] of (response.headers.get("Server-Timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g)) {
     parts[name] = Number(time);
   }
   const atServer = Object.values(parts).reduce((sum, time) => sum + time, 0);
