@@ -117,8 +117,7 @@ def evaluate(
     if drawn:
         _draw_panels(trained, source, drawn, folder / split, console)
         console.print(f"drew {drawn} panels in {folder / split}/", soft_wrap=True)
-        from gun_jax.training.reporting import METRICS_NAME
-        from gun_jax.training.rows import read_rows
+        from gun_jax.training.rows import METRICS_NAME, read_rows
         from gun_jax.visualisation import curve_figure
 
         rows = read_rows(workdir / METRICS_NAME)

@@ -17,8 +17,7 @@ from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.folders import FolderSource
 from gun_jax.data.pipeline import training_batches
 from gun_jax.data.synthetic import SyntheticScenes
-from gun_jax.training.reporting import METRICS_NAME
-from gun_jax.training.rows import read_rows
+from gun_jax.training.rows import METRICS_NAME, read_rows
 
 BATCH = 8
 _LEAST_BATCHES = 12  # several a thread

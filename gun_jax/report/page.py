@@ -20,8 +20,7 @@ from gun_jax.report import origin, pictures, tables
 from gun_jax.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, line_chart
 from gun_jax.report.speed import measure_speed
 from gun_jax.report.survey import Scored, Survey
-from gun_jax.training.reporting import METRICS_NAME
-from gun_jax.training.rows import read_rows
+from gun_jax.training.rows import METRICS_NAME, read_rows
 from gun_jax.visualisation import wheel_key
 from gun_jax.visualisation.colors import VERDICTS
 from gun_jax.visualisation.curves import curve

@@ -5,8 +5,7 @@ import warnings
 
 from gun_jax.errors import InputWarning
 from gun_jax.processes import is_first
-from gun_jax.runs.reading import METRICS_NAME
-from gun_jax.training.rows import read_rows
+from gun_jax.training.rows import METRICS_NAME, read_rows
 
 NAME = "curves.png"  # in the workdir
 

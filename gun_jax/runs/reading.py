@@ -15,9 +15,10 @@ import jax.numpy as jnp
 from gun_jax import configuration
 from gun_jax.counting import parameters
 from gun_jax.errors import InputError
+from gun_jax.training.rows import METRICS_NAME, read_rows
 
-# As training and evaluating name them, whose modules load Orbax and TensorBoard.
-METRICS_NAME, _CHECKPOINTS, _EVALUATION = "metrics.jsonl", "checkpoints", "evaluation"
+# As training and evaluating name them, whose modules load Orbax.
+_CHECKPOINTS, _EVALUATION = "checkpoints", "evaluation"
 _SIGNS = (configuration.SAVED_NAME, METRICS_NAME, _CHECKPOINTS)  # of a workdir
 
 
@@ -133,45 +134,31 @@ def _count(model: str, num_classes: int) -> int:
 
 
 def _rows(path: pathlib.Path) -> list[dict]:
-    *lines, _ = _text(path).split("\n")  # the last is empty, or still being written
-    rows = []
-    for number, line in enumerate(lines, 1):
+    rows = read_rows(path)
+    for number, row in enumerate(rows, 1):
         try:
-            row = json.loads(line)
             if not (_is_number(row["step"]) and _is_number(row["epoch"]) and row["step"] > 0):
                 raise ValueError("no step above 0, or no epoch")
             if not all(value is None or _is_number(value) for value in row.values()):
                 raise ValueError("a value that is no number")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{path}, line {number}, is no row of a run: {error}") from error
-        rows.append(row)
     if not rows:
-        raise InputError(f"{path} is empty: the run has reported nothing yet")
+        raise InputError(f"{path} is missing or empty: the run has reported nothing yet")
     return rows
 
 
 def _evaluations(folder: pathlib.Path) -> Iterable[tuple[str, dict]]:
     for path in sorted(folder.glob("*.json")):
         try:
-            report = json.loads(_text(path))
+            report = json.loads(path.read_bytes())
             if "miou" not in report:
                 continue  # of boundaries
             if not all(report[name] is None or _is_number(report[name]) for name in ("miou", "accuracy", "step")):
                 raise ValueError("a score that is no number")
-        except (ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(f"{path} is no evaluation: {error}; evaluate the run again") from error
         yield path.stem, report
-
-
-def _text(path: pathlib.Path) -> str:
-    try:
-        return path.read_text()
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing: the run has reported nothing yet") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is damaged: it is no text") from error
 
 
 def _is_number(value: Any) -> bool:

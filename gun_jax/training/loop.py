@@ -25,8 +25,8 @@ from gun_jax.scoring import make_scorer
 from gun_jax.training.checkpoints import Checkpoints, saved_steps
 from gun_jax.training.interruption import InterruptedTrainingError, listening
 from gun_jax.training.outcomes import Outcomes
-from gun_jax.training.reporting import METRICS_NAME, Reporter, SilentReporter
-from gun_jax.training.rows import read_rows
+from gun_jax.training.reporting import Reporter, SilentReporter
+from gun_jax.training.rows import METRICS_NAME, read_rows
 from gun_jax.training.schedule import learning_rate, sgd
 from gun_jax.training.start import starting_point
 from gun_jax.training.state import TrainState, create_state

@@ -17,9 +17,8 @@ from tensorboardX.summary import scalar
 
 from gun_jax.errors import InputError
 from gun_jax.metrics.confusion import ConfusionMatrix
-from gun_jax.training.rows import append_row, drop_rows_after
+from gun_jax.training.rows import METRICS_NAME, append_row, drop_rows_after
 
-METRICS_NAME = "metrics.jsonl"
 _NO_COUNTS: Mapping[str, int] = types.MappingProxyType({})
 
 

@@ -7,6 +7,8 @@ import pathlib
 from gun_jax.errors import InputError
 from gun_jax.files import write_whole
 
+METRICS_NAME = "metrics.jsonl"  # in the workdir
+
 
 def append_row(path: pathlib.Path, row: dict) -> None:
     """Adds a row; a row that cannot be written whole is not there.
@@ -26,13 +28,22 @@ def append_row(path: pathlib.Path, row: dict) -> None:
 
 
 def read_rows(path: pathlib.Path) -> list[dict]:
-    """The rows of a file, none if there is none; a last line that was cut off does not count."""
+    """The rows of a file, none if there is none; a last line that was cut off does not count.
+
+    Raises:
+      InputError: the file cannot be read, or another line is no row.
+    """
+    try:
+        lines = path.read_bytes().splitlines() if path.exists() else []
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
     rows = []
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for number, line in enumerate(lines, 1):
         try:
             rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+        except ValueError as error:
+            if number < len(lines):
+                raise InputError(f"{path}, line {number}, is damaged: {error}; restore or remove the file") from error
     return rows
 
 

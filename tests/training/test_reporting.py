@@ -173,6 +173,14 @@ def test_a_line_cut_off_by_a_kill_is_dropped_at_whatever_byte(tmp_path, strict_j
     assert [strict_json(line)["step"] for line in lines_of(tmp_path)] == [1, 3]
 
 
+def test_a_damaged_line_before_the_last_is_told_rather_than_lost_with_those_after_it(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1}\n{"st\n{"step": 3}\n')
+    with pytest.raises(InputError, match=r"metrics.jsonl, line 2, is damaged.*restore or remove the file"):
+        Reporter(tmp_path, 9, 3, 8)
+    assert path.read_text().endswith('{"step": 3}\n')
+
+
 def test_a_run_without_metrics_has_no_rows(tmp_path):
     assert read_rows(tmp_path / "metrics.jsonl") == []
 
