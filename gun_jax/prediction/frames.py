@@ -122,7 +122,7 @@ class FramesAhead:
         rate = rate if 1 <= rate <= 1000 else _USUAL_RATE
         number, begin = 0, time.monotonic()
         try:
-            while number != self._most:
+            while number != self._most and not self._ending.is_set():
                 there, picture = video.read()
                 if not there:
                     break

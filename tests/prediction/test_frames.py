@@ -121,7 +121,9 @@ def test_frames_of_a_camera_for_which_there_is_no_time_are_left_out(monkeypatch)
             times.append(frame.seconds)
             threading.Event().wait(0.05)  # meanwhile the camera goes on
             if len(numbers) == 8:
+                threading.Event().wait(0.2)  # the queue is full
                 break
+    assert not ahead._reader.is_alive()
     assert numbers == sorted(set(numbers)) and numbers[-1] > 20
     assert times == sorted(times) and times[-1] > 0.2
 
