@@ -6,8 +6,12 @@ import signal
 import types
 
 import jax
+import jaxlib
 import numpy as np
 import pytest
+
+# What else XLA can spare on CPUs. (Programs under test inherit it, too. An XLA that does not know an option aborts.)
+QUICK_FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 
 
 def pytest_configure(config):
@@ -22,6 +26,8 @@ def pytest_configure(config):
     # (Workers of pytest-xdist inherit the variable before they import JAX; programs under test do, too.)
     quick = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0"
     jax.config.update("jax_disable_most_optimizations", quick)
+    if quick and jaxlib.__version__.startswith("0.10."):
+        os.environ["XLA_FLAGS"] = f"{QUICK_FLAGS} {os.environ.get('XLA_FLAGS', '')}"
 
 
 def make_small_config():

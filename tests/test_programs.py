@@ -219,6 +219,7 @@ def test_an_image_and_a_label_of_two_sizes_are_refused_by_name(data, place, trai
     refused(train_on(data, place), str(data / "train" / "labels"), "127x64", "128x64")
 
 
+@pytest.mark.slow
 def test_a_label_value_outside_the_class_map_is_refused_by_name_and_place(data, place, trained):
     path = data / "val" / "labels" / "1.png"
     label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)

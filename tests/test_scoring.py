@@ -10,7 +10,7 @@ from gun_jax import GUN
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.metrics.confusion import ConfusionMatrix
-from gun_jax.scoring import make_scorer
+from gun_jax.scoring import make_scorer, score_labels
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # ImageNet's, as torchvision has them
 
@@ -108,11 +108,24 @@ def test_other_variables_give_other_counts(network, random_variables):
     assert np.any(other != network.score(network.variables, source).counts)
 
 
-def test_images_of_many_sizes_are_scored_one_by_one(network):
-    source, seen = Records([(32 + 2 * i, 64) for i in range(7)]), []
-    found = make_scorer(network.model, 8, 1)(network.variables, source, lambda *pair: seen.append(pair))
-    assert_nearly(found.counts, counts_by_loops(network, source))
-    assert len(seen) == 7
+def test_records_of_many_sizes_do_not_all_wait_for_others_of_theirs():
+    source, read, scored = Records([(32 + i, 32) for i in range(20)]), [], []
+
+    class Counted:
+        classes, __len__ = CITYSCAPES, lambda _: 20
+
+        def __getitem__(self, index):
+            read.append(index)
+            return source[index]
+
+    def label(images, size):
+        assert len(images) == 1 and len(read) <= len(scored) + 10  # some wait, and some are read ahead
+        return np.zeros((1, *size), np.uint8)
+
+    found = score_labels(label, 19, Counted(), 2, 1, lambda record, _: scored.append(record["id"]))
+    assert scored == [str(number) for number in range(20)]
+    labels = np.concatenate([record["label"].ravel() for record in source.records])
+    np.testing.assert_array_equal(found.counts[:, 0], np.bincount(labels[labels != 255], minlength=19))
 
 
 def test_every_record_is_handed_on_once_with_its_own_prediction(network):

@@ -142,6 +142,7 @@ def test_a_part_that_there_is_not_is_refused_with_those_that_there_are():
         report.report(ROOT, ["speed"], 1, None, "")
 
 
+@pytest.mark.slow
 def test_the_program_writes_a_page(tmp_path):
     page = tmp_path / "peers.md"
     command = [sys.executable, ROOT / "benchmark.py", "--peers", "--parts=limits", "--rounds=1", f"--markdown={page}"]

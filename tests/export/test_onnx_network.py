@@ -55,7 +55,11 @@ def final(random_variables):
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [(name, (64, 96)) for name in NETWORKS] + [(name, (75, 101)) for name in ("final", "three branches")],
+    [
+        *((name, (64, 96)) for name in NETWORKS if name != "bottlenecks"),
+        pytest.param("bottlenecks", (64, 96), marks=pytest.mark.slow),
+        *((name, (75, 101)) for name in ("final", "three branches")),
+    ],
 )
 def test_a_network_gives_the_labels_of_predict(name, size, random_variables):
     model = gun_jax.GUN(19, width=0.1, **({"input_subsampling": 2} | NETWORKS[name]))

@@ -25,8 +25,12 @@ SIZES = (2, 48, 80), (1, 61, 37)
 
 
 @pytest.mark.parametrize(
-    "settings", [{"input_subsampling": 2}, {"encoder": "enc24", "method": "nearest"}, {"guidance": None}],
-    ids=["final", "nearest, separate weights", "no guidance"],
+    "settings",
+    [
+        pytest.param({"input_subsampling": 2}, id="final"),
+        pytest.param({"encoder": "enc24", "method": "nearest"}, id="nearest, separate weights", marks=pytest.mark.slow),
+        pytest.param({"guidance": None}, id="no guidance"),
+    ],
 )  # fmt: skip
 def test_labels_are_those_of_predict_without_this_package(settings, random_variables, tmp_path):
     model = gun_jax.GUN(19, width=0.1, **settings)

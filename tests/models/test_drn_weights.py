@@ -264,10 +264,10 @@ def test_the_features_of_the_branches_are_the_drn_s_of_their_images(weights, enc
     model, x = Encoder(encoder), images(1, 48, 64)
     started = start_from_drn({c: {"encode": tree} for c, tree in zeros_of(model).items()}, weights)
     started = {c: tree["encode"] for c, tree in started.items()}
-    drn = functools.partial(DRN("d22", 10).apply, weights, method="features")
+    drn = quick_jit(functools.partial(DRN("d22", 10).apply, method="features"))
     (medium, low), high_resolution = quick_jit(model.apply)(started, x)
     seen = [resize(jnp.asarray(x), size) for size in ((24, 32), (12, 16))]
-    first, second = (quick_jit(drn)(image) for image in seen)
+    first, second = (drn(weights, image) for image in seen)
     for ours, expected in ((medium, first[4]), (low, second[8]), (high_resolution, first[2])):
         np.testing.assert_allclose(ours, expected, atol=1e-4 * np.abs(expected).max())
 
