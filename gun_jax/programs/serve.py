@@ -10,6 +10,7 @@ Only this machine can reach it, unless --host says otherwise: docs/serve.md.
 from absl import flags
 
 from gun_jax import command_line
+from gun_jax.data.pictures import MOST_PIXELS
 from gun_jax.errors import InputError
 
 _NETWORK = command_line.define_network()
@@ -21,9 +22,9 @@ _MEGAPIXELS = flags.DEFINE_float("megapixels", 40.0, "Of a picture, at most.")
 
 
 def main() -> None:
-    for flag in (_MEGABYTES, _MEGAPIXELS):
-        if not 0 < flag.value < 1e6:
-            raise InputError(f"--{flag.name} is {flag.value:g}; expected more than 0")
+    for flag, most in ((_MEGABYTES, 1000), (_MEGAPIXELS, MOST_PIXELS // 10**6)):
+        if not 0 < flag.value <= most:
+            raise InputError(f"--{flag.name} is {flag.value:g}; expected more than 0, and at most {most}")
     network = _NETWORK()
     from gun_jax.serving.run import run_server  # after the flags: bad ones are told at once
 
