@@ -27,6 +27,8 @@ from gun_jax.weights import write_weights
 FOLDER = "export"  # in the workdir
 _LEAST_SIDE = 64  # pixels, of a fixed size
 _PICTURES = 300
+_OPENVINO = ("onnx", "gun_jax.export.quiet_openvino")
+_MODULES = {"stablehlo": (), "onnx": ("onnx",), "openvino": _OPENVINO, "openvino-int8": (*_OPENVINO, "nncf")}
 
 
 def export(
@@ -68,6 +70,7 @@ def export(
         raise InputError("--size is of no use to --format=stablehlo, which takes images of any size; leave it out")
     if size and min(size) < _LEAST_SIDE:
         raise InputError(f"--size is {size[0]}x{size[1]}; expected {_LEAST_SIDE} pixels or more on each side")
+    _check_packages(format)
     trained = load_checkpoint(workdir, step)
     console = rich.console.Console(highlight=False, markup=False)
     contract, file = (workdir / FOLDER / f"{format}{ending}" for ending in (".json", FORMATS[format]))
@@ -127,6 +130,16 @@ def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Pa
     return folder
 
 
+def _check_packages(format: str) -> None:
+    try:
+        for name in _MODULES[format]:
+            importlib.import_module(name)
+    except ImportError as error:
+        raise InputError(
+            f"--format={format} needs {error.name}, of the `export` extra: make install EXTRAS=test,export"
+        ) from error
+
+
 def _by_onnx(
     trained: Trained,
     format: str,
@@ -134,22 +147,15 @@ def _by_onnx(
     calibration: tuple[list[int], Callable[[int], np.ndarray]] | None = None,
 ) -> Any:
     """The forms that are made by way of ONNX: bytes, or OpenVINO's; `calibration` is what `quantise` asks for."""
-    try:
-        from gun_jax.export.onnx_network import onnx_network
+    from gun_jax.export.onnx_network import onnx_network
 
-        if format != "onnx":
-            from gun_jax.export import openvino_network
-        if calibration:
-            importlib.import_module("nncf")
-    except ImportError as error:
-        raise InputError(
-            f"--format={format} needs {error.name}, of the `export` extra: make install EXTRAS=test,export"
-        ) from error
     network = onnx_network(trained.model.clone(dtype=jnp.float32), trained.variables, size, size)
     if format == "onnx":
         return network.SerializeToString()
-    converted = openvino_network.openvino_network(network)
-    return openvino_network.quantise(converted, *calibration) if calibration else converted
+    from gun_jax.export.openvino_network import openvino_network, quantise
+
+    converted = openvino_network(network)
+    return quantise(converted, *calibration) if calibration else converted
 
 
 def _replace(contract: pathlib.Path, file: pathlib.Path, network: Any) -> None:

@@ -229,6 +229,14 @@ def test_a_missing_contract_is_named(tmp_path):
         load_exported(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("missing", ["onnx", "nncf"])
+def test_a_package_that_is_missing_is_told_before_anything_is_done(missing, workdir, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(InputError, match=f"--format=openvino-int8 needs {missing}, of the `export` extra"):
+        export(workdir, "openvino-int8")
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("form", "options", "message"),
     [
