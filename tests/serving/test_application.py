@@ -5,14 +5,24 @@ import json
 import socket
 import struct
 import threading
-import time
 import types
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from serving_by_hand import CLASSES, RedTells, as_file, ask, from_file, parts_of_form, quarters, serving, wait_until
+from serving_by_hand import (
+    CLASSES,
+    Gate,
+    RedTells,
+    as_file,
+    ask,
+    from_file,
+    parts_of_form,
+    quarters,
+    serving,
+    wait_until,
+)
 
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.inference import load_checkpoint
@@ -240,22 +250,6 @@ def test_all_answers_forbid_what_comes_from_elsewhere_and_keep_nothing(url):
 
 
 # One at a time
-
-
-class Gate(RedTells):
-    """Labels when it is opened; counts how many it is asked at once."""
-
-    def __init__(self):
-        self.open, self.inside, self.most, self.count = threading.Event(), 0, 0, 0
-
-    def __call__(self, images):
-        self.count += 1
-        self.inside += 1
-        self.most = max(self.most, self.inside)
-        self.open.wait(20)
-        time.sleep(0.01)
-        self.inside -= 1
-        return super().__call__(images)
 
 
 def test_one_picture_is_labelled_at_a_time_and_few_wait():

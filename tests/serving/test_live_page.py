@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from browser_by_hand import open_browser, overflow, visit
 from PIL import Image
-from serving_by_hand import CLASSES, RedTells, as_file, from_file, quarters, serving, write_video
+from serving_by_hand import CLASSES, Gate, RedTells, as_file, from_file, quarters, serving, write_video
 
 from gun_jax.serving.labelling import Labeller
 from gun_jax.visualisation import wheel_key
@@ -308,19 +308,29 @@ def test_frames_do_not_queue_up_before_a_slow_server(window, video):
         window.goto("about:blank")
 
 
-def test_of_pictures_that_follow_each_other_fast_the_last_one_is_labelled(browser):
-    class Slow(RedTells):
-        def __call__(self, images):
-            time.sleep(0.3)
-            return super().__call__(images)
-
+@pytest.mark.parametrize("example", [False, True], ids=["pictures", "drawn streets"])
+def test_of_pictures_that_follow_each_other_fast_the_last_one_is_labelled(browser, example):
+    gate, statuses = Gate(), []
     busy = "status of 503"  # logged by the browser, whatever the page makes of it
-    with serving(Labeller(Slow(), 10**6)) as url, visit(browser, url, expected=busy) as window:
+    with serving(Labeller(gate, 10**6)) as url, visit(browser, url, expected=busy) as window:
         window.wait_for_selector("#classes li")
+        window.on("response", lambda response: statuses.append(response.status))
         for number in range(8):
-            open_file(window, f"{number}.png", "image/png", as_file(quarters()))
-        wait_for(window, "document.getElementById('message').textContent.startsWith('7.png, 128 x 96')")
+            if example and number > 3:
+                window.click("#example")
+            else:
+                open_file(window, f"{number}.png", "image/png", as_file(quarters()))
+        while 503 not in statuses:
+            window.wait_for_timeout(10)
+        window.check("[value=offsets]")
+        window.check("[value=overlay]")
+        window.wait_for_timeout(700)  # it asks again
+        assert statuses.count(503) > 2 and gate.count == 1
+        gate.open.set()
+        wait_for(window, ANSWERED)
+        assert ("drawn" if example else "7.png, 128 x 96") in message(window)
         assert window.locator("#message.error").count() == 0
+        assert gate.count < 5  # who went away is not worked for
 
 
 def test_a_mistake_of_the_page_itself_is_told_on_it_and_to_the_console(browser, url):

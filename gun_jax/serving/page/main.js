@@ -82,14 +82,16 @@ async function label(mine, frame, file, parts = {}) {
   }
 }
 
-// Labels a picture that stays, as often as the server is busy with others.
-async function labelPicture(mine, frame, file) {
-  while (mine === turn) {
+// Asks again as long as the server is busy with others.
+async function patiently(mine, ask) {
+  const { signal } = mine.asked;
+  for (;;) {
     try {
-      return await label(mine, frame, file);
+      return await ask();
     } catch (error) {
       if (!error.busy) throw error;
       await pause();
+      signal.throwIfAborted(); // by the next turn, or by another view
     }
   }
 }
@@ -124,7 +126,7 @@ async function openPicture(mine, file) {
   if (mine !== turn) return frame.close();
   showFrame(mine, frame);
   mine.file = file;
-  await labelPicture(mine, frame, file);
+  await patiently(mine, () => label(mine, frame, file));
 }
 
 async function play(mine, source) {
@@ -132,8 +134,8 @@ async function play(mine, source) {
     if (mine !== turn) return frame.close();
     if (!mine.answered.size) showFrame(mine, frame);
     const begin = performance.now();
-    const file = await toJpeg(frame, network.frame_pixels);
     try {
+      const file = await toJpeg(frame, network.frame_pixels);
       await label(mine, frame, file, { jpeg: performance.now() - begin });
     } catch (error) {
       if (!error.busy) throw error;
@@ -184,7 +186,10 @@ function openWebcam() {
 
 function openExample() {
   const mine = begin("a drawn street", "A drawn street; the network may not have learned from drawings.");
-  attempt(mine, async () => openPicture(mine, await server.example(examples++)));
+  const number = examples++;
+  attempt(mine, async () => {
+    await openPicture(mine, await patiently(mine, () => server.example(number, mine.asked.signal)));
+  });
 }
 
 // Once more, as when offsets are asked for that were not before.
@@ -193,7 +198,8 @@ function again() {
   else if (turn?.file) {
     turn.asked.abort();
     turn.asked = new AbortController();
-    attempt(turn, () => labelPicture(turn, stage.frame, turn.file));
+    const mine = turn;
+    attempt(mine, () => patiently(mine, () => label(mine, stage.frame, mine.file)));
   }
 }
 

@@ -7,44 +7,41 @@ export class Refusal extends Error {
   }
 }
 
-async function ask(path, options) {
-  let response;
+// The body of an answer, as `read` gives it, and its headers.
+async function ask(path, read, options) {
   try {
-    response = await fetch(path, options);
+    const response = await fetch(path, options);
+    if (response.ok) return [await read(response), response.headers];
+    const answer = await response.json().catch(() => ({ error: `the server answers with status ${response.status}` }));
+    throw new Refusal(`${answer.error[0].toUpperCase()}${answer.error.slice(1)}.`, response.status === 503);
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (error instanceof Refusal || error.name === "AbortError") throw error;
     throw new Refusal("The server does not answer. Is serve.py still running?");
   }
-  if (response.ok) return response;
-  const answer = await response.json().catch(() => ({ error: `the server answers with status ${response.status}` }));
-  throw new Refusal(`${answer.error[0].toUpperCase()}${answer.error.slice(1)}.`, response.status === 503);
 }
 
 // The names and colours of the classes, the engine, the limits.
 export async function network() {
-  return (await ask("api/network")).json();
+  return (await ask("api/network", (response) => response.json()))[0];
 }
 
 // A drawn scene: a PNG file.
-export async function example(number) {
-  return (await ask(`api/example?number=${number}`)).blob();
+export async function example(number, signal) {
+  return (await ask(`api/example?number=${number}`, (response) => response.blob(), { signal }))[0];
 }
 
 // The labels of a picture file, and its offsets if they are wanted, as PNG files; and the milliseconds of the parts.
 export async function label(file, withOffsets, signal) {
   const begin = performance.now();
-  const response = await ask(withOffsets ? "api/explain" : "api/label", { method: "POST", body: file, signal });
-  const answer = { labels: null, offsets: null, fullColor: null };
-  if (withOffsets) {
-    const form = await response.formData();
-    answer.labels = form.get("labels");
-    answer.offsets = form.get("offsets");
-    answer.fullColor = Number(response.headers.get("Offsets-Full-Color"));
-  } else {
-    answer.labels = await response.blob();
-  }
+  const [path, read] = withOffsets
+    ? ["api/explain", (response) => response.formData()]
+    : ["api/label", (response) => response.blob()];
+  const [body, headers] = await ask(path, read, { method: "POST", body: file, signal });
+  const answer = withOffsets
+    ? { labels: body.get("labels"), offsets: body.get("offsets"), fullColor: Number(headers.get("Offsets-Full-Color")) }
+    : { labels: body, offsets: null, fullColor: null };
   const parts = {};
-  for (const [, name, time] of (response.headers.get("Server-Timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g)) {
+  for (const [, name, time] of (headers.get("Server-Timing") ?? "").matchAll(/(\w+);dur=([\d.]+)/g)) {
     parts[name] = Number(time);
   }
   const atServer = Object.values(parts).reduce((sum, time) => sum + time, 0);
