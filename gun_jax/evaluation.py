@@ -25,6 +25,7 @@ from gun_jax.score_table import score_table
 from gun_jax.scoring import Each, Label, make_scorer, score_labels
 from gun_jax.submission import check_folder, write_submission
 from gun_jax.training.checkpoints import saved_steps
+from gun_jax.training.rows import METRICS_NAME, read_rows
 
 RUNS = pathlib.Path("runs")
 FOLDER = "evaluation"  # in the workdir
@@ -94,6 +95,7 @@ def evaluate(
     split = split or trained.config.data.eval_split
     source = _open(trained.config, split, data_dir, partial)
     _check_classes(source, trained.classes, workdir)
+    rows = read_rows(workdir / METRICS_NAME) if panels or report else []  # what is damaged is told before the work
     console = rich.console.Console(highlight=False, markup=False)
     scorer = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
     score = functools.partial(scorer, trained.variables, source)
@@ -117,11 +119,9 @@ def evaluate(
     if drawn:
         _draw_panels(trained, source, drawn, folder / split, console)
         console.print(f"drew {drawn} panels in {folder / split}/", soft_wrap=True)
-        from gun_jax.training.rows import METRICS_NAME, read_rows
-        from gun_jax.visualisation import curve_figure
-
-        rows = read_rows(workdir / METRICS_NAME)
         if rows:
+            from gun_jax.visualisation import curve_figure
+
             curve_figure(rows, folder / "curves.png")
             console.print(f"drew {folder / 'curves.png'}", soft_wrap=True)
     if survey:

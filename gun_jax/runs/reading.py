@@ -156,7 +156,9 @@ def _evaluations(folder: pathlib.Path) -> Iterable[tuple[str, dict]]:
                 continue  # of boundaries
             if not all(report[name] is None or _is_number(report[name]) for name in ("miou", "accuracy", "step")):
                 raise ValueError("a score that is no number")
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{path} is no evaluation: {error}; evaluate the run again") from error
         yield path.stem, report
 

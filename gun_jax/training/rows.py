@@ -28,22 +28,24 @@ def append_row(path: pathlib.Path, row: dict) -> None:
 
 
 def read_rows(path: pathlib.Path) -> list[dict]:
-    """The rows of a file, none if there is none; a last line that was cut off does not count.
+    """The rows of a file, none if there is none; a last line that was cut off before its end does not count.
 
     Raises:
       InputError: the file cannot be read, or another line is no row.
     """
     try:
-        lines = path.read_bytes().splitlines() if path.exists() else []
+        *lines, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     rows = []
     for number, line in enumerate(lines, 1):
         try:
-            rows.append(json.loads(line))
-        except ValueError as error:
-            if number < len(lines):
-                raise InputError(f"{path}, line {number}, is damaged: {error}; restore or remove the file") from error
+            row = json.loads(line)
+            if not isinstance(row["step"], int):
+                raise ValueError("its step is no whole number")
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path}, line {number}, is damaged: {error!r}; restore or remove the file") from error
+        rows.append(row)
     return rows
 
 

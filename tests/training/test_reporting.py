@@ -173,12 +173,17 @@ def test_a_line_cut_off_by_a_kill_is_dropped_at_whatever_byte(tmp_path, strict_j
     assert [strict_json(line)["step"] for line in lines_of(tmp_path)] == [1, 3]
 
 
-def test_a_damaged_line_before_the_last_is_told_rather_than_lost_with_those_after_it(tmp_path):
+@pytest.mark.parametrize(
+    "line", [b'{"st', b"\xff\xfe\x00", b"null", b"[1]", b'{"loss": 3}', b'{"step": "2"}', b""], ids=repr
+)
+@pytest.mark.parametrize("after", [b"", b'{"step": 3}\n'], ids=["last", "followed"])
+def test_a_damaged_line_is_told_rather_than_lost_with_those_after_it(tmp_path, line, after):
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 1}\n{"st\n{"step": 3}\n')
+    content = b'{"step": 1}\n' + line + b"\n" + after
+    path.write_bytes(content)
     with pytest.raises(InputError, match=r"metrics.jsonl, line 2, is damaged.*restore or remove the file"):
         Reporter(tmp_path, 9, 3, 8)
-    assert path.read_text().endswith('{"step": 3}\n')
+    assert path.read_bytes() == content
 
 
 def test_a_run_without_metrics_has_no_rows(tmp_path):
