@@ -1,5 +1,6 @@
 """A configuration as a Python file in the style of those under configs/."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -27,8 +28,11 @@ def config_text(title: str, commands: Iterable[str], about: Iterable[str], choic
       about: lines about data and machine.
       choices: the settings; those that are as by default are left out.
     """
-    lines = [title, "", *(f"    {command}" for command in commands), "", *about]
-    return _FILE.format(docstring="\n".join([*map(_inside_quotes, lines), ""]), assignments=_assignments(choices))
+    lines = [title, "", *(f"    {command}" for command in commands), "", *about, ""]
+    # What stands for bytes that are no UTF-8 cannot be in a docstring, even escaped, since Python 3.13.
+    lines = [re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", line) for line in lines]
+    docstring = "\n".join(map(_inside_quotes, lines))
+    return _FILE.format(docstring=docstring, assignments=_assignments(choices))
 
 
 def _assignments(choices: Sequence[Choice]) -> str:
