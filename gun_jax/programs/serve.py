@@ -17,12 +17,13 @@ _NETWORK = command_line.define_network()
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address at which to listen; 0.0.0.0 is all that this machine has.")
 _PORT = flags.DEFINE_integer("port", 8000, "Port; 0 is any that is free.", lower_bound=0, upper_bound=65535)
 _NAMES = flags.DEFINE_list("names", [], "Host names of the page, if it is not called localhost or by numbers.")
-_MEGABYTES = flags.DEFINE_float("megabytes", 20.0, "Of a picture file, at most.")
-_MEGAPIXELS = flags.DEFINE_float("megapixels", 40.0, "Of a picture, at most.")
+_MOST_MEGABYTES, _MOST_MEGAPIXELS = 1000, MOST_PIXELS // 10**6
+_MEGABYTES = flags.DEFINE_float("megabytes", 20.0, f"Of a picture file, at most; up to {_MOST_MEGABYTES}.")
+_MEGAPIXELS = flags.DEFINE_float("megapixels", 40.0, f"Of a picture, at most; up to {_MOST_MEGAPIXELS}.")
 
 
 def main() -> None:
-    for flag, most in ((_MEGABYTES, 1000), (_MEGAPIXELS, MOST_PIXELS // 10**6)):
+    for flag, most in ((_MEGABYTES, _MOST_MEGABYTES), (_MEGAPIXELS, _MOST_MEGAPIXELS)):
         if not 0 < flag.value <= most:
             raise InputError(f"--{flag.name} is {flag.value:g}; expected more than 0, and at most {most}")
     network = _NETWORK()

@@ -114,6 +114,7 @@ def test_the_address_that_is_told_can_be_opened(host, shown, others):
         (["--port=70000"], ["port", "70000"]),
         (["--megabytes=0"], ["--megabytes is 0", "more than 0"]),
         (["--megapixels=nan"], ["--megapixels is nan"]),
+        (["--megabytes=1001"], ["--megabytes is 1001", "at most 1000"]),
         (["--megapixels=90"], ["--megapixels is 90", "at most 89"]),
         (["--size=480"], ["--size", "HEIGHTxWIDTH"]),
         (["--engine=torch"], ["engine", "torch"]),
