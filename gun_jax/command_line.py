@@ -125,10 +125,10 @@ def other_arguments() -> list[str]:
 
 def _show_help_of(module: types.ModuleType) -> None:
     """Makes `--help` show the docstring and the flags of a module, as if it were the one that was started."""
-    help = module.__doc__ or ""
+    text = module.__doc__ or ""
     if program().startswith("gun-"):
-        help = re.sub(r"\bpython (\w+)\.py", r"gun-\1", help)
-    sys.modules["__main__"].__doc__ = help
+        text = re.sub(r"(python |(?<!/)\b)(train|evaluate|export|predict|runs|serve)\.py", r"gun-\2", text)
+    sys.modules["__main__"].__doc__ = text
     for name in (__name__, module.__name__):
         for flag in flags.FLAGS.get_key_flags_for_module(name):
             flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)

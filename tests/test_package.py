@@ -133,7 +133,8 @@ def test_importing_the_package_takes_neither_pytorch_nor_tensorflow_nor_what_onl
 
 
 def test_an_installed_command_is_told_by_its_name(installed, tmp_path):
-    assert "\n    gun-evaluate --workdir=" in gun(installed, "gun-evaluate", "--help", cwd=tmp_path).stdout
+    told = gun(installed, "gun-export", "--help", cwd=tmp_path).stdout
+    assert "\n    gun-export --workdir=" in told and "`gun-evaluate --exported=" in told
     result = gun(installed, "gun-evaluate", cwd=tmp_path)
     assert (result.returncode, len(result.stderr.splitlines())) == (2, 1)
     assert result.stderr.startswith("gun-evaluate: no run with a checkpoint in")
