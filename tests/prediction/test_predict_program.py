@@ -1,5 +1,6 @@
 """predict.py as it is typed."""
 
+import importlib.util
 import pathlib
 import re
 import shutil
@@ -145,6 +146,7 @@ def test_the_network_that_comes_along_is_small():
 
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no virtual screen: install Xvfb")
+@pytest.mark.skipif(importlib.util.find_spec("_tkinter") is None, reason="this Python has no Tk: install python3-tk")
 def test_a_window_shows_the_frames_and_closes_with_the_video(place, tmp_path, random_run):
     flags = f"--workdir={random_run.workdir}", f"--output={tmp_path}", "--show", "drive.mp4"
     line = ["xvfb-run", "-a", sys.executable, ROOT / "predict.py", *flags]
