@@ -4,7 +4,7 @@
     python evaluate.py --workdir=runs/demo --panels=8
 
 Hardware: 2 CPU cores, 4 to 10 minutes for 2000 steps.
-Expect: 57.7 % mIoU on 64 scenes that it was not trained on (19 classes), 86.2 % of the pixels; see docs/results.md.
+Expect: 56.0 % mIoU on 64 scenes that it was not trained on (19 classes), 85.7 % of the pixels; see docs/results.md.
 """
 
 from gun_jax.configuration import ConfigDict, default_config
