@@ -9,6 +9,8 @@ kernel at its place among zeros, it is the same sum: (b - 1) stride + k taps an 
 import jax
 import jax.numpy as jnp
 
+_MULTIPLE = 4  # of channels: others take XLA several times as long
+
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, block: int) -> jax.Array:
     """Convolves (B, H, W, Cin) with a kernel (k, k, Cin, Cout), padded with zeros on both sides: (B, H', W', Cout).
@@ -19,6 +21,10 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, block: 
       stride, padding: of the convolution.
       block: outputs along an axis that are computed together.
     """
+    inputs, outputs = kernel.shape[2:]
+    more = -inputs % _MULTIPLE if inputs > _MULTIPLE else 0
+    x = jnp.pad(x, [(0, 0)] * 3 + [(0, more)])
+    kernel = jnp.pad(kernel, [(0, 0)] * 2 + [(0, more), (0, -outputs % _MULTIPLE)])
     size, _, _, channels = kernel.shape
     counts = [(side + 2 * padding - size) // stride + 1 for side in x.shape[1:3]]
     blocks = [-(-count // block) for count in counts]
@@ -32,7 +38,7 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, block: 
     )  # (B, rows of blocks, columns of blocks, block * block * Cout)
     y = y.reshape(-1, *blocks, block, block, channels).transpose(0, 1, 3, 2, 4, 5)
     y = y.reshape(-1, blocks[0] * block, blocks[1] * block, channels)
-    return y[:, : counts[0], : counts[1]]
+    return y[:, : counts[0], : counts[1], :outputs]
 
 
 def _window(size: int, stride: int, block: int) -> tuple[int, int]:

@@ -11,6 +11,8 @@ from gun_jax.models.convolution import conv, convolve, kernel_gradient_by_taps
 CASES = [  # height, width, channels in and out, kernel, stride, dilation; 32 and 64 channels take other ways
     (9, 11, 3, 4, 7, 1, 1),
     (9, 11, 3, 4, 3, 2, 1),
+    (9, 11, 3, 5, 7, 1, 1),
+    (9, 11, 5, 7, 3, 2, 1),
     (8, 7, 5, 6, 3, 1, 2),
     (7, 6, 31, 2, 3, 2, 2),
     (9, 8, 4, 3, 1, 1, 1),
