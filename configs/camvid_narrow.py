@@ -1,4 +1,4 @@
-"""Less than a third of the width, on CamVid: the network that comes with the package. `make pretrained` runs these lines.
+"""0.3125 of the width, on CamVid: the network that comes with the package. `make pretrained` runs these lines.
 
     python train.py --config=configs/camvid_narrow.py --config.data.dir=CAMVID --workdir=runs/camvid_narrow
     python evaluate.py --workdir=runs/camvid_narrow --panels=8
