@@ -191,6 +191,7 @@ def test_an_impossible_cityscapes_submission_is_refused_before_anything_is_label
     assert not (trained / "new").exists()
 
 
+@pytest.mark.slow
 def test_a_partial_cityscapes_split_is_taken_by_a_flag(trained, tmp_path):
     run_dir = shutil.copytree(trained / "run", tmp_path / "run")
     saved = json.loads((run_dir / "config.json").read_text())

@@ -213,6 +213,7 @@ def test_an_image_without_a_label_is_refused_by_name(data, place):
     refused(train_on(data, place), str(data / "train" / "images" / "3.png"), "has no label")
 
 
+@pytest.mark.slow
 def test_an_image_and_a_label_of_two_sizes_are_refused_by_name(data, place, trained):
     for i in range(6):
         cv2.imwrite(str(data / "train" / "labels" / f"{i}.png"), np.zeros((64, 127), np.uint8))

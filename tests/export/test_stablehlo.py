@@ -29,7 +29,7 @@ SIZES = (2, 48, 80), (1, 61, 37)
     [
         pytest.param({"input_subsampling": 2}, id="final"),
         pytest.param({"encoder": "enc24", "method": "nearest"}, id="nearest, separate weights", marks=pytest.mark.slow),
-        pytest.param({"guidance": None}, id="no guidance"),
+        pytest.param({"guidance": None}, id="no guidance", marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_labels_are_those_of_predict_without_this_package(settings, random_variables, tmp_path):

@@ -87,6 +87,7 @@ def test_enlarging_takes_the_nearest_label():
     np.testing.assert_array_equal(found, labels[rows][:, columns])
 
 
+@pytest.mark.slow
 def test_the_reasons_of_labels_are_those_of_the_network(segmenter, trained):
     image = scenes(1)[0]
     labels, offsets = segmenter.explain(image)
