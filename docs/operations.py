@@ -49,11 +49,13 @@ TAPS = (
     (23, 30, 128, 512, 1, 1),
 )
 # Convolutions to few channels: batch, height, width, channels in, out, kernel, stride. Labels of 360x480 by a quarter
-# of the width and by all of it, of 512x1024; a step of the demo.
+# of the width, by 0.3125 and by all of it, of 512x1024; a step of the demo.
 BLOCKS = (
     (1, 360, 480, 3, 4, 7, 1),
     (1, 360, 480, 4, 4, 3, 1),
     (1, 360, 480, 4, 8, 3, 2),
+    (1, 360, 480, 3, 5, 7, 1),
+    (1, 360, 480, 5, 5, 3, 1),
     (1, 360, 480, 3, 16, 7, 1),
     (1, 512, 1024, 3, 16, 7, 1),
     (4, 128, 256, 3, 4, 7, 1),

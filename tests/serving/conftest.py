@@ -1,0 +1,33 @@
+"""A browser with a webcam that is not real, and the live page in it."""
+
+import pytest
+from browser_by_hand import open_browser, visit
+from serving_by_hand import serving
+
+FAKE_WEBCAM = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+
+
+@pytest.fixture(scope="module")
+def url():
+    with serving() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with open_browser(*FAKE_WEBCAM) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def window(browser, url):
+    """One for all tests: a new one takes longer than most of them. At its end it tells of errors that any has seen."""
+    with visit(browser, url) as page:
+        yield page
+
+
+@pytest.fixture
+def page(window, url):
+    window.goto(url)
+    window.wait_for_selector("#classes li")
+    return window
