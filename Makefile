@@ -33,13 +33,13 @@ test-faults: install
 
 # The network that comes with the package: make pretrained CAMVID=folder, an hour on two cores, less after `make onednn`.
 # What is printed belongs into
-# gun_jax/pretrained/camvid/MODEL_CARD.md.
+# gun_jax/weights/pretrained/camvid/MODEL_CARD.md.
 PRETRAINED := runs/camvid_narrow
 pretrained: install
 	$(BIN)/python train.py --config=configs/camvid_narrow.py --config.data.dir=$(CAMVID) --workdir=$(PRETRAINED)
 	$(BIN)/python export.py --workdir=$(PRETRAINED) --format=weights
 	$(BIN)/python evaluate.py --workdir=$(PRETRAINED)/export/weights --data_dir=$(CAMVID) --panels=8
-	cp $(PRETRAINED)/export/weights/config.json $(PRETRAINED)/export/weights/weights.npz gun_jax/pretrained/camvid/
+	cp $(PRETRAINED)/export/weights/config.json $(PRETRAINED)/export/weights/weights.npz gun_jax/weights/pretrained/camvid/
 
 lint: install
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ import sys
 
 from absl import flags
 
-from gun_jax import command_line
+from gun_jax.programs import command_line
 from gun_jax.errors import InputError
 
 _TABLES = flags.DEFINE_list("tables", ["1", "2", "4"], "Tables of the paper.")
@@ -36,7 +36,7 @@ def main() -> None:
         if flags.FLAGS[name].present:
             raise InputError(f"--{name} is of no use {'to' if _PEERS.value else 'without'} --peers; leave it out")
     if _PEERS.value:
-        from gun_jax.benchmark.report import PARTS, report  # after the flags: bad ones are told at once
+        from benchmarks.report import PARTS, report  # after the flags: bad ones are told at once
 
         report(pathlib.Path(__file__).parent, _PARTS.value or list(PARTS), _ROUNDS.value, markdown, command)
         return
@@ -44,7 +44,7 @@ def main() -> None:
     strange = [table for table in _TABLES.value if not table.strip().isdecimal()]
     if strange:
         raise InputError(f"--tables has {strange[0]!r}; expected numbers, as 1,2,4")
-    from gun_jax.benchmark.tables import benchmark  # after the flags: bad ones are told at once
+    from benchmarks.tables import benchmark  # after the flags: bad ones are told at once
 
     benchmark(
         [int(table) for table in _TABLES.value],

@@ -6,7 +6,7 @@
 
 Data: the SegNet split at 480x360, folders train trainannot val valannot in CAMVID.
 Hardware: 2 CPU cores (Intel Xeon), 15 images a second with oneDNN: 41 minutes for 100 epochs, and 10 evaluations.
-Expect: 56.4 % mIoU on val (11 classes), 90.5 % of the pixels; gun_jax/pretrained/camvid/MODEL_CARD.md has every class.
+Expect: 56.4 % mIoU on val (11 classes), 90.5 % of the pixels; gun_jax/weights/pretrained/camvid/MODEL_CARD.md has every class.
 """
 
 from gun_jax.configuration import ConfigDict, default_config

@@ -17,9 +17,9 @@ from absl import flags
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import gun_jax
-from gun_jax import command_line
+from gun_jax.programs import command_line
 from gun_jax.data.sources import load_source
-from gun_jax.inference import load_checkpoint
+from gun_jax.runs.loading import load_checkpoint
 from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.training.step import cross_entropy
 from gun_jax.visualisation import colorize, most_mended, offset_colors, write_png

@@ -15,9 +15,9 @@ from ml_collections import ConfigDict as ConfigDict  # config files take it from
 
 import gun_jax
 from gun_jax.data.classes import ClassMap
-from gun_jax.data.pictures import MOST_PIXELS
+from gun_jax.data.images import MOST_PIXELS
 from gun_jax.errors import InputError, one_of
-from gun_jax.files import write_whole
+from gun_jax.system.files import write_whole
 from gun_jax.models import GUN
 
 SAVED_NAME = "config.json"  # in the workdir

@@ -104,7 +104,7 @@ def random_run(tmp_path_factory, random_variables):
 
     from gun_jax import configuration
     from gun_jax.data.classes import CITYSCAPES
-    from gun_jax.training.checkpoints import Checkpoints
+    from gun_jax.runs.checkpoints import Checkpoints
     from gun_jax.training.state import TrainState
 
     workdir = tmp_path_factory.mktemp("runs") / "random"

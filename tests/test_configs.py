@@ -9,7 +9,7 @@ import pytest
 
 import gun_jax
 from gun_jax import configuration
-from gun_jax.training.schedule import learning_rate
+from gun_jax.training.optimizer import learning_rate
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 FILES = sorted((ROOT / "configs").glob("*.py"))

@@ -14,7 +14,7 @@ from gun_jax.data.classes import CAMVID
 from gun_jax.data.pipeline import augmentations
 from gun_jax.data.sources import load_source
 from gun_jax.errors import InputError
-from gun_jax.training.schedule import learning_rate, sgd
+from gun_jax.training.optimizer import learning_rate, sgd
 
 
 def test_the_defaults_are_possible_values():

@@ -15,7 +15,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from docs_by_hand import (
+from reference_docs import (
     PAGES,
     ROOT,
     Block,
@@ -28,7 +28,7 @@ from docs_by_hand import (
     code_in_lines,
     links,
 )
-from python_of_docs_by_hand import execute
+from reference_python_of_docs import execute
 
 from gun_jax.configuration import default_config
 from gun_jax.data.classes import load_class_map
@@ -66,7 +66,7 @@ def errors(tmp_path_factory, request):
         if any('"runs/camvid"' in block.text for block in blocks_of("python", page)):
             shutil.copytree(request.getfixturevalue("random_run").workdir, folder / "runs" / "camvid")
     done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "python_of_docs_by_hand.py", *arguments],
+        [sys.executable, ROOT / "tests" / "reference_python_of_docs.py", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -11,10 +11,10 @@ import sys
 import tomllib
 
 import pytest
-from docs_by_hand import PAGES, ROOT, WrongPageError, blocks_of, code_in_lines, read
+from reference_docs import PAGES, ROOT, WrongPageError, blocks_of, code_in_lines, read
 
 # Pages that a test follows to the letter: their lines run there, and are not looked at here.
-FOLLOWED = {"docs/own_data.md": "tests/test_own_data.py"}
+FOLLOWED = {"docs/own_data.md": "tests/own_data/test_own_data.py"}
 # Files whose docstrings say how they are used.
 USED = [
     str(path.relative_to(ROOT))
@@ -36,7 +36,7 @@ WRONG_LINES = {
     "train.py --config=configs/paper.py:table4=high_rse": "high_rse",
     "evaluate.py --panels=many": "panels",
     "gun-export --format=onyx": "format",
-    "docs/operations.py --rounds=3": "rounds",
+    "benchmarks/operations.py --rounds=3": "rounds",
 }
 
 
@@ -128,7 +128,7 @@ def complaints():
     programs = [arguments for kind, arguments in (kind_of(words) for _, words in command_lines()) if kind == "program"]
     lines = sorted({" ".join(words) for words in programs} | set(WRONG_LINES))
     done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "command_lines_by_hand.py"],
+        [sys.executable, ROOT / "tests" / "reference_command_lines.py"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         input=json.dumps([line.split() for line in lines]),

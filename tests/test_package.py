@@ -15,7 +15,7 @@ import venv
 import zipfile
 
 import pytest
-from package_by_hand import ROOT, copy_sources, install, make_wheel, run
+from reference_package import ROOT, copy_sources, install, make_wheel, run
 
 import gun_jax
 

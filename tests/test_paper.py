@@ -12,7 +12,7 @@ import pytest
 import gun_jax
 from gun_jax import configuration
 from gun_jax.errors import InputError
-from gun_jax.evaluation import evaluate
+from gun_jax.evaluation.evaluate import evaluate
 from gun_jax.paper import TABLES, find_column
 from gun_jax.training.loop import train
 

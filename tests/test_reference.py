@@ -99,4 +99,4 @@ def test_the_reference_is_written_where_it_is_told(reference, monkeypatch, tmp_p
 def test_programs_and_the_benchmark_have_no_pages(reference):
     modules = reference.public_modules()
     assert {"gun_jax", "gun_jax.configuration", "gun_jax.data.synthetic", "gun_jax.training.loop"} <= set(modules)
-    assert not [name for name in modules if name.startswith(("gun_jax.programs", "gun_jax.benchmark"))]
+    assert not [name for name in modules if name.startswith(("gun_jax.programs", "benchmarks"))]

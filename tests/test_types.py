@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from package_by_hand import copy_sources, install, make_wheel
+from reference_package import copy_sources, install, make_wheel
 
 RIGHT = """
 from typing import Any, assert_type

@@ -12,7 +12,7 @@ import grain
 import numpy as np
 
 from gun_jax.data.classes import IGNORE
-from gun_jax.data.pictures import MEAN_COLOR
+from gun_jax.data.images import MEAN_COLOR
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
 

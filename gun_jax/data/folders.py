@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 import numpy as np
 
 from gun_jax.data.classes import ClassMap
-from gun_jax.data.pictures import read_image, read_instances, read_label, read_label_colors
+from gun_jax.data.images import read_image, read_instances, read_label, read_label_colors
 from gun_jax.errors import InputError
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")

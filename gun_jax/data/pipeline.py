@@ -23,7 +23,7 @@ from gun_jax.data.augment import (
     color_covariance,
 )
 from gun_jax.data.sources import Source
-from gun_jax.data.tolerance import SkippingSource
+from gun_jax.data.skip_bad import SkippingSource
 from gun_jax.errors import InputError
 
 _LOOKED_AT = 8  # pictures, to judge a crop

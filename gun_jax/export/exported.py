@@ -10,7 +10,7 @@ import jax.export
 import numpy as np
 
 from gun_jax.errors import InputError
-from gun_jax.export.contract import Contract, read_contract
+from gun_jax.export.spec import Contract, read_contract
 
 # float32 as it is, also on processors where OpenVINO would take bfloat16 of its own accord.
 OPENVINO_OPTIONS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}

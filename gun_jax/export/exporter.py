@@ -15,14 +15,14 @@ import rich.console
 
 import gun_jax
 from gun_jax.configuration import SAVED_NAME, describe_network, save_config
-from gun_jax.counting import parameters
+from gun_jax.models.counting import parameters
 from gun_jax.data.folders import FolderSource
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError, check_choice, check_count
-from gun_jax.export.contract import FORMATS, Contract, versions
-from gun_jax.inference import Trained, load_checkpoint
-from gun_jax.weights import NAME as WEIGHTS
-from gun_jax.weights import write_weights
+from gun_jax.export.spec import FORMATS, Contract, versions
+from gun_jax.runs.loading import Trained, load_checkpoint
+from gun_jax.weights.npz import NAME as WEIGHTS
+from gun_jax.weights.npz import write_weights
 
 FOLDER = "export"  # in the workdir
 _LEAST_SIDE = 64  # pixels, of a fixed size

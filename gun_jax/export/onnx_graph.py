@@ -16,7 +16,7 @@ from jax.extend import core
 from onnx import TensorProto, helper, numpy_helper
 
 from gun_jax.errors import InputError
-from gun_jax.models.resizing import RESIZE_CALL, resize
+from gun_jax.ops.resizing import RESIZE_CALL, resize
 
 OPSET = 18  # the first whose Resize takes the axes
 _IR_VERSION = 10  # that readers of this opset know
@@ -172,7 +172,7 @@ class _Interpreter:
         )
 
     def _resize(self, x: str, source: tuple[int, ...], target: tuple[int, ...], where: str) -> str:
-        """`gun_jax.models.resizing.resize`. ONNX's Resize only where it enlarges: not every reader antialiases."""
+        """`gun_jax.ops.resizing.resize`. ONNX's Resize only where it enlarges: not every reader antialiases."""
         if target[1] >= source[1] and target[2] >= source[2]:
             sizes = self._graph.constant(np.asarray(target[1:3], np.int64))
             return self._graph.add("Resize", [x, "", "", sizes], where, mode="linear", axes=[2, 3])

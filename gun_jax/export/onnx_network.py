@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import onnx
 
-from gun_jax.data.pictures import normalise
+from gun_jax.data.images import normalise
 from gun_jax.export.onnx_graph import Graph, convert
 from gun_jax.models import GUN
 from gun_jax.models.folding import fold_batch_norm
-from gun_jax.sampling import regular_grid
+from gun_jax.ops.sampling import regular_grid
 
 
 def onnx_network(
@@ -51,7 +51,7 @@ def onnx_network(
 def _guided_labels(
     graph: Graph, method: str, low: str, low_size: tuple[int, int], offsets: str, output_size: tuple[int, int]
 ) -> str:
-    """`gun_jax.sampling.guided_argmax`, whose coordinates count pixels; GridSample's go from -1 to 1 (w) across."""
+    """`gun_jax.ops.sampling.guided_argmax`, whose coordinates count pixels; GridSample's go from -1 to 1 (w) across."""
     height, width = low_size
     table = graph.add("Transpose", [offsets], "gum", perm=[0, 2, 3, 1])  # (B, H', W', 2)
     scaled = graph.add("Mul", [table, graph.constant(np.asarray([2 / width, 2 / height], np.float32))], "gum")

@@ -6,7 +6,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from gun_jax.data.pictures import normalise
+from gun_jax.data.images import normalise
 from gun_jax.models import GUN
 from gun_jax.models.folding import fold_batch_norm
 

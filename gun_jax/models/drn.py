@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gun_jax.errors import InputError, check_choice, check_count
-from gun_jax.models.convolution import conv
+from gun_jax.ops.convolution import conv
 
 # He initialisation, fan-out, as the published DRN and residual networks were trained with.
 he_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from gun_jax.errors import InputError, check_choice, check_count
 from gun_jax.models.drn import DRN, LEVELS
-from gun_jax.models.resizing import resize
+from gun_jax.ops.resizing import resize
 
 FINE_LEVEL = 4  # the finer branches stop "before dilated convolutions"
 HIGH_RESOLUTION_LEVEL = 2  # "the last convolution before downsampling": what the guidance modules see

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from gun_jax.errors import check_choice
 from gun_jax.models.drn import ConvBatchNorm
-from gun_jax.models.resizing import resize
+from gun_jax.ops.resizing import resize
 
 
 @dataclasses.dataclass(frozen=True)

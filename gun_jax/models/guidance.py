@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from gun_jax.errors import InputError
-from gun_jax.models.convolution import conv
+from gun_jax.ops.convolution import conv
 from gun_jax.models.drn import ConvBatchNorm, scaled
-from gun_jax.models.resizing import resize
+from gun_jax.ops.resizing import resize
 
 
 def _offsets(use_bias: bool = True) -> nn.Conv:

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from gun_jax.errors import InputError, check_choice, check_count, check_size
-from gun_jax.models.convolution import conv
+from gun_jax.ops.convolution import conv
 from gun_jax.models.drn import scaled
 from gun_jax.models.encoder import ENCODERS, Encoder, branch_size
 from gun_jax.models.fusion import FUSIONS, Fusion
 from gun_jax.models.guidance import GUIDANCES, check_signals
-from gun_jax.models.resizing import resize
-from gun_jax.sampling import METHODS, Method, Padding, guided_argmax, guided_upsample
+from gun_jax.ops.resizing import resize
+from gun_jax.ops.sampling import METHODS, Method, Padding, guided_argmax, guided_upsample
 
 
 class GuidedUpsampling(nn.Module):

@@ -3,7 +3,7 @@
 import rich.table
 
 from gun_jax.data.classes import IGNORE, ClassMap
-from gun_jax.own_data.census import Census
+from gun_jax.own_data.label_stats import Census
 
 _FEW = 0.001  # of the pixels to train on
 

@@ -5,7 +5,7 @@ import math
 import statistics
 from typing import Any
 
-from gun_jax.own_data.census import Census
+from gun_jax.own_data.label_stats import Census
 from gun_jax.own_data.layout import Layout
 
 _BATCH = 8

@@ -7,7 +7,7 @@ import numpy as np
 
 from gun_jax.data.classes import IGNORE
 from gun_jax.data.color_labels import unpack_color
-from gun_jax.own_data.census import Census
+from gun_jax.own_data.label_stats import Census
 
 _GOLDEN = 0.6180339887  # of a turn around the colour circle: steps that never come near where they were
 

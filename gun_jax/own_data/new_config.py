@@ -14,9 +14,9 @@ import rich.table
 from gun_jax.data.classes import ClassMap, load_class_map
 from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource
 from gun_jax.errors import InputError
-from gun_jax.files import write_whole
+from gun_jax.system.files import write_whole
 from gun_jax.own_data.balance import balance_table, balance_warnings
-from gun_jax.own_data.census import Census, palette_of, shows_colors, take_census
+from gun_jax.own_data.label_stats import Census, palette_of, shows_colors, take_census
 from gun_jax.own_data.choices import Choice, Machine, choose
 from gun_jax.own_data.class_map import propose_class_map
 from gun_jax.own_data.config_file import config_text

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gun_jax.data.pictures import read_image
+from gun_jax.data.images import read_image
 from gun_jax.errors import InputError
 from gun_jax.prediction.inputs import Input
 

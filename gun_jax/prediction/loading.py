@@ -4,8 +4,8 @@ import pathlib
 
 import rich.console
 
-from gun_jax import pretrained
-from gun_jax.inference import load_checkpoint
+from gun_jax.weights.npz import pretrained
+from gun_jax.runs.loading import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter, Size
 
 

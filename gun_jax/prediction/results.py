@@ -8,7 +8,7 @@ import numpy as np
 
 from gun_jax.data.classes import CITYSCAPES, ClassMap
 from gun_jax.errors import InputError, check_choice
-from gun_jax.files import UNFINISHED, write_whole
+from gun_jax.system.files import UNFINISHED, write_whole
 from gun_jax.prediction.frames import Frame
 
 KINDS = ("overlay", "colors", "train_ids", "label_ids")

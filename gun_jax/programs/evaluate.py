@@ -15,7 +15,8 @@ from typing import Any
 
 from absl import flags
 
-from gun_jax import command_line, processes
+from gun_jax.programs import command_line
+from gun_jax.system import distributed
 from gun_jax.errors import InputError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default the newest one under runs/.")
@@ -42,10 +43,10 @@ def main() -> None:
     from gun_jax import evaluation  # after the flags: bad ones are told at once
 
     if _PANELS.value or _TRIMAP.value or _REPORT.value or _SUBMISSION.value is not None or _EXPORTED.value:
-        processes.expect_one("--panels, --trimap, --report, --submission and --exported")
+        distributed.expect_one("--panels, --trimap, --report, --submission and --exported")
     if _REPORT_PICTURES.present and not _REPORT.value:
         raise InputError("--report_pictures is for the page of --report; add --report")
-    if processes.several():
+    if distributed.several():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # JAX's runtime keeps it for trainings
     exported = pathlib.Path(_EXPORTED.value) if _EXPORTED.value else None
     if _WORKDIR.value:

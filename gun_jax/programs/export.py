@@ -13,9 +13,9 @@ import pathlib
 
 from absl import flags
 
-from gun_jax import command_line
+from gun_jax.programs import command_line
 from gun_jax.errors import InputError
-from gun_jax.export.contract import FORMATS
+from gun_jax.export.spec import FORMATS
 
 _WEIGHTS = "weights"
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default the newest one under runs/.")
@@ -32,7 +32,7 @@ def main() -> None:
     if _FORMAT.value is None:
         raise InputError(f"no format; name one of {', '.join([*FORMATS, _WEIGHTS])}, as --format=onnx")
     size = command_line.parse_size("--size", _SIZE.value) if _SIZE.value else None
-    from gun_jax.evaluation import newest_run  # after the flags: bad ones are told at once
+    from gun_jax.evaluation.evaluate import newest_run  # after the flags: bad ones are told at once
     from gun_jax.export.exporter import export, export_weights
 
     workdir = pathlib.Path(_WORKDIR.value) if _WORKDIR.value else newest_run()

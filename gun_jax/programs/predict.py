@@ -13,7 +13,7 @@ import pathlib
 
 from absl import flags
 
-from gun_jax import command_line
+from gun_jax.programs import command_line
 from gun_jax.errors import InputError
 
 _NETWORK = command_line.define_network()

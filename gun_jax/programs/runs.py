@@ -13,7 +13,7 @@ import sys
 import rich.console
 from absl import flags
 
-from gun_jax import command_line
+from gun_jax.programs import command_line
 from gun_jax.errors import InputError
 from gun_jax.runs.comparison import SORTS
 
@@ -28,7 +28,7 @@ _CURVES = flags.DEFINE_string("curves", None, "PNG file for the learning curves 
 
 
 def main() -> None:
-    from gun_jax.files import write_whole
+    from gun_jax.system.files import write_whole
     from gun_jax.runs.comparison import as_csv, as_markdown, compare, names_of, sort_runs
     from gun_jax.runs.reading import find_workdirs, read_run
     from gun_jax.runs.screen import show

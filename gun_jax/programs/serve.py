@@ -9,8 +9,8 @@ Only this machine can reach it, unless --host says otherwise: docs/serve.md.
 
 from absl import flags
 
-from gun_jax import command_line
-from gun_jax.data.pictures import MOST_PIXELS
+from gun_jax.programs import command_line
+from gun_jax.data.images import MOST_PIXELS
 from gun_jax.errors import InputError
 
 _NETWORK = command_line.define_network()

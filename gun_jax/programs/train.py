@@ -13,7 +13,8 @@ import sys
 
 from absl import flags
 
-from gun_jax import command_line, processes
+from gun_jax.programs import command_line
+from gun_jax.system import distributed
 from gun_jax.errors import InputError
 
 _CONFIG = command_line.define_config()
@@ -35,10 +36,10 @@ def main() -> None:
     if _CHECK.value:
         from gun_jax.data.checking import check_data
 
-        processes.expect_one("--check-data")
+        distributed.expect_one("--check-data")
         check_data(config)
         return
-    from gun_jax.runs.drawing import draw_curves, last_report
+    from gun_jax.training.drawing import draw_curves, last_report
     from gun_jax.training.interruption import InterruptedTrainingError
     from gun_jax.training.loop import train  # after the flags: bad ones are told at once
 
@@ -60,7 +61,7 @@ def main() -> None:
 def _write_config(folder: str) -> None:
     from gun_jax.own_data.new_config import new_config
 
-    processes.expect_one("--new-config")
+    distributed.expect_one("--new-config")
     output = pathlib.Path(_OUTPUT.value) if _OUTPUT.value else None
     program = "python {}.py" if command_line.program().endswith(".py") else "gun-{}"
     new_config(pathlib.Path(folder), output, _OVERWRITE.value, program)

@@ -13,9 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from gun_jax import configuration
-from gun_jax.counting import parameters
+from gun_jax.models.counting import parameters
 from gun_jax.errors import InputError
-from gun_jax.training.rows import METRICS_NAME, read_rows
+from gun_jax.runs.rows import METRICS_NAME, read_rows
 
 # As training and evaluating name them, whose modules load Orbax.
 _CHECKPOINTS, _EVALUATION = "checkpoints", "evaluation"

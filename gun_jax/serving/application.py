@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from gun_jax.errors import InputError
-from gun_jax.serving.guard import Guard
+from gun_jax.serving.host_check import Guard
 from gun_jax.serving.labelling import Answer, Labeller
 
 MOST_AT_ONCE = 4  # requests that are received, wait, or are worked at

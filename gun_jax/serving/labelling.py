@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from gun_jax.data.pictures import decode_image
+from gun_jax.data.images import decode_image
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
 from gun_jax.prediction.segmenter import Segmenter, Size

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import rich.console
 
-from gun_jax import runtime
+from gun_jax.system import runtime
 from gun_jax.errors import InputError
 from gun_jax.prediction.loading import load_segmenter
 from gun_jax.prediction.segmenter import Size

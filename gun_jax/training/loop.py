@@ -14,20 +14,20 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from gun_jax import configuration
-from gun_jax.counting import parameters
+from gun_jax.models.counting import parameters
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.pipeline import training_batches
 from gun_jax.data.sources import Source, find_data_dir, load_source
 from gun_jax.errors import InputError
 from gun_jax.metrics.confusion import ConfusionMatrix
-from gun_jax.processes import as_the_first, is_first
-from gun_jax.scoring import make_scorer
-from gun_jax.training.checkpoints import Checkpoints, saved_steps
+from gun_jax.system.distributed import as_the_first, is_first
+from gun_jax.evaluation.scoring import make_scorer
+from gun_jax.runs.checkpoints import Checkpoints, saved_steps
 from gun_jax.training.interruption import InterruptedTrainingError, listening
 from gun_jax.training.outcomes import Outcomes
 from gun_jax.training.reporting import Reporter, SilentReporter
-from gun_jax.training.rows import METRICS_NAME, read_rows
-from gun_jax.training.schedule import learning_rate, sgd
+from gun_jax.runs.rows import METRICS_NAME, read_rows
+from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.start import starting_point
 from gun_jax.training.state import TrainState, create_state
 from gun_jax.training.step import data_mesh, make_train_step, replicated, split

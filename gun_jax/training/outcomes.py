@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from gun_jax.errors import InputError
-from gun_jax.processes import is_first, total
-from gun_jax.training.rows import append_row, drop_rows_after
+from gun_jax.system.distributed import is_first, total
+from gun_jax.runs.rows import append_row, drop_rows_after
 from gun_jax.training.step import Outcome
 
 BAD_STEPS_NAME = "bad_steps.jsonl"  # in the workdir

@@ -17,7 +17,7 @@ from tensorboardX.summary import scalar
 
 from gun_jax.errors import InputError
 from gun_jax.metrics.confusion import ConfusionMatrix
-from gun_jax.training.rows import METRICS_NAME, append_row, drop_rows_after
+from gun_jax.runs.rows import METRICS_NAME, append_row, drop_rows_after
 
 _NO_COUNTS: Mapping[str, int] = types.MappingProxyType({})
 

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gun_jax.errors import InputError
-from gun_jax.inference import load_checkpoint
-from gun_jax.models.drn_weights import load_drn_weights, start_from_drn
+from gun_jax.runs.loading import load_checkpoint
+from gun_jax.weights.drn import load_drn_weights, start_from_drn
 
 
 def starting_point(config: ConfigDict) -> Callable[[dict[str, Any]], dict[str, Any]]:

@@ -9,9 +9,9 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gun_jax import runtime
+from gun_jax.system import runtime
 from gun_jax.data.classes import IGNORE
-from gun_jax.data.pictures import normalise
+from gun_jax.data.images import normalise
 from gun_jax.models import GUN
 from gun_jax.training.state import TrainState
 

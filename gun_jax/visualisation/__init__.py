@@ -6,7 +6,7 @@ an output pixel, relative to where plain upsampling reads it.
 """
 
 from gun_jax.visualisation.boundaries import Crop, crop_figure, most_mended, trimap_figure
-from gun_jax.visualisation.colors import colorize, error_map, offset_colors, wheel_key
+from gun_jax.visualisation.palettes import colorize, error_map, offset_colors, wheel_key
 from gun_jax.visualisation.curves import comparison_figure, curve_figure
 from gun_jax.visualisation.panels import panel
 from gun_jax.visualisation.png import write_png

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gun_jax.data.classes import IGNORE, ClassMap
-from gun_jax.visualisation.colors import VERDICTS, colorize, error_map
+from gun_jax.visualisation.palettes import VERDICTS, colorize, error_map
 from gun_jax.visualisation.layout import LINE, WHITE, below, beside, border, color_key, text_line
 
 _TILE = 176  # pixels, of a crop

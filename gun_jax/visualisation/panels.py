@@ -7,7 +7,7 @@ import numpy as np
 
 from gun_jax.data.classes import IGNORE, ClassMap
 from gun_jax.errors import InputError
-from gun_jax.visualisation.colors import VERDICTS, colorize, error_map, label_map, offset_colors, verdicts, wheel_key
+from gun_jax.visualisation.palettes import VERDICTS, colorize, error_map, label_map, offset_colors, verdicts, wheel_key
 from gun_jax.visualisation.layout import LINE, WHITE, below, beside, border, color_key, text_line
 
 _TILE_WIDTHS = (320, 640)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from gun_jax.errors import InputError
-from gun_jax.files import write_whole
+from gun_jax.system.files import write_whole
 
 
 def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from folders_by_hand import draw, label, picture
+from reference_folders import draw, label, picture
 
 from gun_jax.data.checking import check_source
 from gun_jax.data.classes import ClassMap

@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from folders_by_hand import SIZE, draw, ids, label, picture, refusal
+from reference_folders import SIZE, draw, ids, label, picture, refusal
 from PIL import Image
 
 from gun_jax.data.classes import ClassMap

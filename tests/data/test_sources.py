@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import id2label
-from folders_by_hand import SIZE, ids, label, picture, refusal
+from reference_folders import SIZE, ids, label, picture, refusal
 
 from gun_jax.data.classes import CAMVID, CITYSCAPES
 from gun_jax.data.sources import find_data_dir, load_source

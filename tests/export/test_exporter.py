@@ -15,8 +15,8 @@ import pytest
 import gun_jax
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
-from gun_jax.evaluation import evaluate, evaluate_exported
-from gun_jax.export.contract import FORMATS
+from gun_jax.evaluation.evaluate import evaluate, evaluate_exported
+from gun_jax.export.spec import FORMATS
 from gun_jax.export.exported import load_exported
 from gun_jax.export.exporter import export
 

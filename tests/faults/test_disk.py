@@ -4,9 +4,9 @@ import shutil
 import subprocess
 
 import pytest
-from programs_by_hand import finish, place, start
+from reference_programs import finish, place, start
 
-from gun_jax.training.checkpoints import saved_steps
+from gun_jax.runs.checkpoints import saved_steps
 
 # tmpfs takes a page for each small file and folder.
 SMALL = """

@@ -8,10 +8,10 @@ import time
 
 import psutil
 import pytest
-from programs_by_hand import finish, kill, left, place, start, wait_for, writing
+from reference_programs import finish, kill, left, place, start, wait_for, writing
 
-from gun_jax.training.checkpoints import saved_steps
-from gun_jax.training.rows import read_rows
+from gun_jax.runs.checkpoints import saved_steps
+from gun_jax.runs.rows import read_rows
 
 STEPS = 60
 KILLS = 22

@@ -10,11 +10,11 @@ import time
 
 import numpy as np
 import pytest
-from programs_by_hand import finish, kill, place, start, wait_for
-from runs_by_hand import draw_folder
+from reference_programs import finish, kill, place, start, wait_for
+from reference_runs import draw_folder
 
-from gun_jax.training.checkpoints import saved_steps
-from gun_jax.training.rows import read_rows
+from gun_jax.runs.checkpoints import saved_steps
+from gun_jax.runs.rows import read_rows
 
 STEPS = 12
 # What differs by rounding grows while a network learns: to a thousandth of the loss in six steps at the rate of 0.05.

@@ -6,9 +6,9 @@ import time
 import numpy as np
 import psutil
 import pytest
-from programs_by_hand import kill, place, start, wait_for
+from reference_programs import kill, place, start, wait_for
 
-from gun_jax.training.rows import read_rows
+from gun_jax.runs.rows import read_rows
 
 MINUTES = float(os.environ.get("GUN_SOAK_MINUTES", "30"))
 WARM_UP = 1 / 6  # of the time

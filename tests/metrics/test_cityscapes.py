@@ -4,7 +4,7 @@ import argparse
 
 import numpy as np
 import pytest
-from cityscapes_by_hand import assert_official
+from reference_cityscapes import assert_official
 from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling
 from cityscapesscripts.helpers.labels import id2label, labels, trainId2label
 from PIL import Image

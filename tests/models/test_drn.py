@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from models_by_hand import (
+from reference_models import (
     CHANNELS,
     block,
     conv_norm,

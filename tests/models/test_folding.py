@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from models_by_hand import convolved
+from reference_models import convolved
 
 from gun_jax import DRN, GUN, fold_batch_norm
 from gun_jax.models.drn import BatchNorm, ConvBatchNorm

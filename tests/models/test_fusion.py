@@ -5,7 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
-from models_by_hand import conv_norm, filled, relu, resized, shapes_of, size_of
+from reference_models import conv_norm, filled, relu, resized, shapes_of, size_of
 
 from gun_jax.models.fusion import FUSIONS, Fusion
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gun_by_hand import CLASSES, OUTPUT, close, compiled, low_logits, narrow, outputs, trained
-from models_by_hand import filled, quick_jit, resized, shapes_of
+from reference_gun import CLASSES, OUTPUT, close, compiled, low_logits, narrow, outputs, trained
+from reference_models import filled, quick_jit, resized, shapes_of
 
 from gun_jax import GuidedUpsampling, guided_upsample
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gun_by_hand import CLASSES, OUTPUT, SEED, close, low_logits, narrow, outputs, trained
-from models_by_hand import (
+from reference_gun import CLASSES, OUTPUT, SEED, close, low_logits, narrow, outputs, trained
+from reference_models import (
     conv_norm,
     drn_levels,
     drn_parameters,

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from gun_by_hand import close
-from models_by_hand import conv_norm, convolved, filled, images, quick_jit, relu, shapes_of
-from sampling_by_hand import paper_sum
+from reference_gun import close
+from reference_models import conv_norm, convolved, filled, images, quick_jit, relu, shapes_of
+from reference_sampling import paper_sum
 
 from gun_jax import GuidedUpsampling
 
@@ -74,7 +74,7 @@ def assert_same(ours, expected, part=1e-5):
 # Gradients
 
 
-def network_by_hand(variables, x):
+def reference_network(variables, x):
     """`Network` in evaluation, in NumPy's float64, each upsampling a sum over the map."""
     kernels = {name: variables["params"][name]["kernel"] for name in ("early", "deep", "classify")}
     early = relu(convolved(x, kernels["early"], stride=2))
@@ -91,7 +91,7 @@ def network_by_hand(variables, x):
 
 
 def test_the_output_is_that_of_the_loops():
-    close(results()[3], network_by_hand(*trained()), 1e-5)
+    close(results()[3], reference_network(*trained()), 1e-5)
 
 
 PATHS = sorted(
@@ -114,7 +114,7 @@ def test_gradients_are_the_slope_of_the_loops(path):
             )
 
         params = jax.tree.map_with_path(move, variables["params"])
-        return np.sum(network_by_hand({**variables, "params": params}, x) * WEIGHTS)
+        return np.sum(reference_network({**variables, "params": params}, x) * WEIGHTS)
 
     by_hand = (moved(1e-6) - moved(-1e-6)) / 2e-6
     np.testing.assert_allclose(np.sum(found * way), by_hand, rtol=1e-3, atol=1e-3 * np.abs(found).max())

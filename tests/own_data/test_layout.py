@@ -1,7 +1,7 @@
 """Where pictures and labels are found, in the layouts that data sets have; and what is read from what was found."""
 
 import pytest
-from own_data_by_hand import fill, photo, save
+from reference_own_data import fill, photo, save
 
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource

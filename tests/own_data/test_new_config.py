@@ -6,7 +6,7 @@ import runpy
 
 import numpy as np
 import pytest
-from own_data_by_hand import SIZE, fill, photo, save
+from reference_own_data import SIZE, fill, photo, save
 
 from gun_jax import configuration
 from gun_jax.data.checking import check_data

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from gun_jax import configuration
 from gun_jax.data.classes import IGNORE, load_class_map
 from gun_jax.own_data.balance import balance_table, balance_warnings
-from gun_jax.own_data.census import Census
+from gun_jax.own_data.label_stats import Census
 from gun_jax.own_data.choices import Choice, Machine, choose, typical_size
 from gun_jax.own_data.class_map import propose_class_map
 from gun_jax.own_data.config_file import config_text
 from gun_jax.own_data.layout import Layout
-from gun_jax.training.schedule import learning_rate
+from gun_jax.training.optimizer import learning_rate
 
 LAYOUT = Layout("images", "masks", "", "_m.png", "train", "val", "gun-{split}.txt", {"train": ["a"], "val": ["b"]}, ())
 CPU = Machine("cpu", 1, 2)

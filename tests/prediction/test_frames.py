@@ -7,7 +7,7 @@ import threading
 import cv2
 import numpy as np
 import pytest
-from videos_by_hand import read_video, scenes, write_picture, write_video
+from reference_videos import read_video, scenes, write_picture, write_video
 
 from gun_jax.prediction import frames as frames_module
 from gun_jax.prediction.frames import FramesAhead, frame_count

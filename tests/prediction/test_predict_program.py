@@ -11,12 +11,12 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from videos_by_hand import read_video, scenes, write_picture, write_video
+from reference_videos import read_video, scenes, write_picture, write_video
 
 import gun_jax
-from gun_jax.inference import load_checkpoint
+from gun_jax.runs.loading import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter
-from gun_jax.pretrained import FOLDER
+from gun_jax.weights.pretrained import FOLDER
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 COUNT = 4  # of 9 things to label, that can be

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import trainId2label
 from PIL import Image
-from videos_by_hand import read_video, scenes
+from reference_videos import read_video, scenes
 
 from gun_jax.data.classes import CAMVID, CITYSCAPES
 from gun_jax.errors import InputError

@@ -5,11 +5,11 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from videos_by_hand import scenes
+from reference_videos import scenes
 
 import gun_jax
 from gun_jax.errors import InputError
-from gun_jax.inference import load_checkpoint
+from gun_jax.runs.loading import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter, enlarge, labels_size, network_size
 
 

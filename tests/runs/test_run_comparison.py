@@ -5,7 +5,7 @@ import io
 
 import pytest
 import rich.console
-from workdirs_by_hand import write_evaluation, write_run
+from reference_workdirs import write_evaluation, write_run
 
 from gun_jax.errors import InputError
 from gun_jax.runs.comparison import as_csv, as_markdown, compare, names_of, sort_runs

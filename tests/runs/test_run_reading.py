@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from workdirs_by_hand import write_evaluation, write_run
+from reference_workdirs import write_evaluation, write_run
 
 from gun_jax import configuration
-from gun_jax.counting import parameters
+from gun_jax.models.counting import parameters
 from gun_jax.errors import InputError
 from gun_jax.runs.reading import find_workdirs, read_run
 

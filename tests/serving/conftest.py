@@ -1,8 +1,8 @@
 """A browser with a webcam that is not real, and the live page in it."""
 
 import pytest
-from browser_by_hand import open_browser, visit
-from serving_by_hand import serving
+from reference_browser import open_browser, visit
+from reference_serving import serving
 
 FAKE_WEBCAM = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 

@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from serving_by_hand import (
+from reference_serving import (
     CLASSES,
     Gate,
     RedTells,
@@ -25,7 +25,7 @@ from serving_by_hand import (
 )
 
 from gun_jax.data.synthetic import SyntheticScenes
-from gun_jax.inference import load_checkpoint
+from gun_jax.runs.loading import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter, network_size
 from gun_jax.serving.application import MOST_AT_ONCE
 from gun_jax.serving.labelling import Labeller

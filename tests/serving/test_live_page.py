@@ -5,8 +5,8 @@ import io
 
 import numpy as np
 import pytest
-from browser_by_hand import overflow, visit
-from live_page_by_hand import (
+from reference_browser import overflow, visit
+from reference_live_page import (
     ANSWERED,
     QUARTERS,
     blend,
@@ -19,7 +19,7 @@ from live_page_by_hand import (
     wait_for,
 )
 from PIL import Image
-from serving_by_hand import CLASSES, Gate, as_file, from_file, quarters, serving
+from reference_serving import CLASSES, Gate, as_file, from_file, quarters, serving
 
 from gun_jax.serving.labelling import Labeller
 from gun_jax.visualisation import wheel_key

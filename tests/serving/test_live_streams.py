@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 import pytest
-from live_page_by_hand import blend, colors_shown, drag, message, open_file, open_quarters, pixel, wait_for
-from serving_by_hand import RedTells, serving, write_video
+from reference_live_page import blend, colors_shown, drag, message, open_file, open_quarters, pixel, wait_for
+from reference_serving import RedTells, serving, write_video
 
 from gun_jax.serving.labelling import Labeller
 

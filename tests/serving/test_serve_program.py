@@ -13,12 +13,12 @@ import time
 
 import numpy as np
 import pytest
-from serving_by_hand import as_file, ask, from_file
+from reference_serving import as_file, ask, from_file
 
 import gun_jax
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
-from gun_jax.inference import load_checkpoint
+from gun_jax.runs.loading import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter
 from gun_jax.serving.web_server import address, is_for_others, listen
 

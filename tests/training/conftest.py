@@ -4,7 +4,7 @@ import types
 
 import jax.numpy as jnp
 import pytest
-from runs_by_hand import outcome, rows_of
+from reference_runs import outcome, rows_of
 
 import gun_jax
 from gun_jax.training import loop

@@ -6,11 +6,11 @@ import signal
 
 import jax.numpy as jnp
 import pytest
-from runs_by_hand import draw_folder, outcome
+from reference_runs import draw_folder, outcome
 
 from gun_jax.errors import InputError
 from gun_jax.training import loop
-from gun_jax.training.checkpoints import saved_steps
+from gun_jax.runs.checkpoints import saved_steps
 from gun_jax.training.interruption import InterruptedTrainingError
 
 

@@ -6,15 +6,15 @@ import types
 import jax
 import numpy as np
 import pytest
-from runs_by_hand import draw_folder, rows_of, write_classes
+from reference_runs import draw_folder, rows_of, write_classes
 
 from gun_jax import configuration
 from gun_jax.errors import InputError
-from gun_jax.scoring import make_scorer
+from gun_jax.evaluation.scoring import make_scorer
 from gun_jax.training import loop
-from gun_jax.training.checkpoints import Checkpoints, restore_variables, saved_steps
+from gun_jax.runs.checkpoints import Checkpoints, restore_variables, saved_steps
 from gun_jax.training.loop import train
-from gun_jax.training.schedule import learning_rate, sgd
+from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.state import create_state
 from gun_jax.training.step import data_mesh, make_train_step
 

@@ -17,7 +17,7 @@ from gun_jax import ConfusionMatrix
 from gun_jax.errors import InputError
 from gun_jax.training import reporting
 from gun_jax.training.reporting import Reporter, SilentReporter
-from gun_jax.training.rows import read_rows
+from gun_jax.runs.rows import read_rows
 
 
 @pytest.fixture

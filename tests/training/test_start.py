@@ -7,7 +7,7 @@ import pytest
 from gun_jax import configuration
 from gun_jax.errors import InputError
 from gun_jax.training.loop import train
-from gun_jax.training.schedule import sgd
+from gun_jax.training.optimizer import sgd
 from gun_jax.training.start import starting_point
 from gun_jax.training.state import create_state
 

@@ -15,8 +15,8 @@ import pytest
 import gun_jax
 from gun_jax.configuration import build_model, default_config
 from gun_jax.data.synthetic import SyntheticScenes
-from gun_jax.scoring import make_scorer
-from gun_jax.training.schedule import learning_rate, sgd
+from gun_jax.evaluation.scoring import make_scorer
+from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.state import TrainState, create_state
 from gun_jax.training.step import cross_entropy, data_mesh, make_train_step, replicated, split
 
@@ -243,7 +243,7 @@ import sys
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh
 from gun_jax.configuration import build_model, default_config
-from gun_jax.training.schedule import learning_rate, sgd
+from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.state import TrainState
 from gun_jax.training.step import make_train_step, replicated, split
 

@@ -10,7 +10,7 @@ import operator
 import numpy as np
 
 from gun_jax.data.classes import CITYSCAPES
-from gun_jax.data.synthetic.dice import Dice
+from gun_jax.data.synthetic.scene_rng import Dice
 from gun_jax.data.synthetic.scene import paint_scene
 from gun_jax.errors import InputError
 

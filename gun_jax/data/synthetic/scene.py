@@ -9,7 +9,7 @@ import numpy as np
 from gun_jax.data.classes import IGNORE
 from gun_jax.data.synthetic import surroundings
 from gun_jax.data.synthetic.canvas import Camera, Canvas
-from gun_jax.data.synthetic.dice import Dice
+from gun_jax.data.synthetic.scene_rng import Dice
 from gun_jax.data.synthetic.street import Road, Side, paint_ground
 from gun_jax.data.synthetic.traffic import populate
 from gun_jax.data.synthetic.weather import Weather, develop, paint_sky

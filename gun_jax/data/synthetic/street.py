@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from gun_jax.data.synthetic.canvas import FARTHEST, ROAD, SIDEWALK, TERRAIN, Canvas
-from gun_jax.data.synthetic.dice import Dice, texture
+from gun_jax.data.synthetic.scene_rng import Dice, texture
 from gun_jax.data.synthetic.weather import Weather
 
 NEAR = 1.0

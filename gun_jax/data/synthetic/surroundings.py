@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from gun_jax.data.synthetic.canvas import BUILDING, FENCE, VEGETATION, WALL, Canvas, to_pixels
-from gun_jax.data.synthetic.dice import Dice
+from gun_jax.data.synthetic.scene_rng import Dice
 from gun_jax.data.synthetic.models import REAR, TOP
 
 _PLASTER = (

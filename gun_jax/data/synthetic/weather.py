@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from gun_jax.data.synthetic.canvas import BUILDING, FENCE, SKY, TERRAIN, VEGETATION, WALL, Canvas
-from gun_jax.data.synthetic.dice import Dice, texture_crop
+from gun_jax.data.synthetic.scene_rng import Dice, texture_crop
 
 # kind: (sky above, sky at the horizon, cloud colour, haze density range, direct sun, tint of the picture)
 _KINDS = {

@@ -1,0 +1,100 @@
+"""The input pipeline: images a second beside `cv2.imread` of the same files, and how long training waits for it."""
+
+import contextlib
+import json
+import pathlib
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+
+from benchmarks.startup import run_program
+from gun_jax.configuration import ConfigDict
+from gun_jax.data.classes import CITYSCAPES
+from gun_jax.data.folders import FolderSource
+from gun_jax.data.pipeline import training_batches
+from gun_jax.data.synthetic import SyntheticScenes
+from gun_jax.runs.rows import METRICS_NAME, read_rows
+
+BATCH = 8
+_LEAST_BATCHES = 12  # several a thread
+_SHORT_TRAINING = (
+    "--config.steps=20",
+    "--config.log_every_steps=5",
+    "--config.optimizer.warmup_epochs=0.0",
+    "--config.eval_every_epochs=0.0",
+)
+
+
+def pipeline_ratio(source: FolderSource, data: ConfigDict, rounds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images a second of the pipeline and of bare decoding, in turn: float64 (rounds,) each.
+
+    Both read as many pictures, with their labels, by as many threads: the source once, or until there are 12 batches.
+
+    Args:
+      source: pictures and labels in folders.
+      data: the `data` section of a configuration.
+      rounds: how many.
+    """
+    batches = max(_LEAST_BATCHES, len(source) // BATCH)
+    order = [index % len(source) for index in range(batches * BATCH)]
+    ours, bare = np.zeros(rounds), np.zeros(rounds)
+    for number in range(rounds):
+        iterator = training_batches(source, data, BATCH, seed=number)
+        with contextlib.closing(iterator):
+            start = time.perf_counter()
+            for _ in range(batches):
+                next(iterator)
+            ours[number] = batches * BATCH / (time.perf_counter() - start)
+        with ThreadPoolExecutor(data.threads) as pool:
+            start = time.perf_counter()
+            for _ in pool.map(lambda index: _read(source.paths(index)), order):
+                pass
+            bare[number] = len(order) / (time.perf_counter() - start)
+    return ours, bare
+
+
+def _read(paths: list[pathlib.Path]) -> None:
+    for path in paths:
+        cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+
+def waiting_share(root: pathlib.Path, *settings: str) -> np.ndarray:
+    """The share of the time in which `train.py` waited for batches, of every 5 of its steps but the first: float64.
+
+    Args:
+      root: folder of train.py.
+      settings: its arguments.
+    """
+    with tempfile.TemporaryDirectory() as workdir:
+        run_program(root, "train.py", *settings, *_SHORT_TRAINING, f"--workdir={workdir}")
+        rows = read_rows(pathlib.Path(workdir, METRICS_NAME))
+    return np.asarray([row["waiting"] for row in rows if row.get("waiting") is not None][1:])
+
+
+@contextlib.contextmanager
+def drawn_pictures(count: int, size: tuple[int, int]) -> Iterator[pathlib.Path]:
+    """Drawn street scenes in PNG files of (height, width), laid out for configs/folder.py, in a folder that goes again.
+
+    Its split "train" has `count` scenes, "val" has one.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        classes = zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True)
+        content = {"classes": [{"name": name, "color": color} for name, color in classes]}
+        (root / "classes.json").write_text(json.dumps(content))
+        for seed, (split, length) in enumerate((("train", count), ("val", 1))):
+            scenes = SyntheticScenes(length, size, seed)
+            for part in ("images", "labels"):
+                (root / split / part).mkdir(parents=True)
+            for index in range(length):
+                scene = scenes[index]
+                # A sensor's noise, which PNG has to keep.
+                noise = np.random.default_rng(index).normal(0, 3, scene["image"].shape)
+                image = np.clip(scene["image"] + noise, 0, 255).astype(np.uint8)
+                cv2.imwrite(str(root / split / "images" / f"{index}.png"), image[..., ::-1])
+                cv2.imwrite(str(root / split / "labels" / f"{index}.png"), scene["label"])
+        yield root

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Times predict.py as a whole on a video: the network that comes along and the paper's full one, by both engines.
+
+    python benchmarks/prediction.py [--frames=60] [--rounds=5] [--data_dir=CAMVID]
+
+The video has 480x360 pixels: pictures of CamVid's validation split, or drawn scenes. The full network is new, which
+does not change its speed. In every round each case runs once, in a process of its own, from its start to its end; and,
+in turn, its labels alone: of the same frames, which lie in memory, by a process that has labelled one before.
+"""
+
+import json
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from gun_jax import configuration
+from gun_jax.programs import command_line
+from gun_jax.weights.npz import pretrained
+from gun_jax.data.classes import CAMVID
+from gun_jax.data.folders import FolderSource
+from gun_jax.data.sources import Source
+from gun_jax.data.synthetic import SyntheticScenes
+from gun_jax.runs.loading import load_checkpoint
+from gun_jax.prediction.segmenter import Segmenter
+from gun_jax.weights.npz import NAME, write_weights
+
+SIZE = (360, 480)
+PREDICT = pathlib.Path(__file__).parents[1] / "predict.py"
+
+_FRAMES = flags.DEFINE_integer("frames", 60, "Of the video.")
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each case runs.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of CamVid; by default the scenes are drawn.")
+_ALONE = flags.DEFINE_string("alone", None, "What the processes of this program are told: a case, as JSON.")
+
+
+def full_network(folder: pathlib.Path) -> pathlib.Path:
+    """A workdir of the paper's final network for CamVid, which has learned nothing."""
+    config = configuration.default_config()
+    config.model.input_subsampling = 2
+    model = configuration.build_model(config.model, len(CAMVID))
+    variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+    write_weights(folder / NAME, variables, configuration.describe_network(config.model, len(CAMVID)), 0)
+    configuration.save_config(folder, config, CAMVID, picture_size=SIZE)
+    return folder
+
+
+def write_video(path: pathlib.Path, count: int) -> None:
+    """The video, of 25 frames a second."""
+    source: Source = SyntheticScenes(count, SIZE, 0)
+    if _DATA_DIR.value:
+        source = FolderSource(pathlib.Path(_DATA_DIR.value, "val"), None, CAMVID)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, SIZE[::-1])
+    for index in range(count):
+        writer.write(cv2.cvtColor(source[index % len(source)]["image"], cv2.COLOR_RGB2BGR))
+    writer.release()
+
+
+def label_alone(workdir: str, engine: str, video: str) -> float:
+    """Seconds that the frames after the first take, one by one."""
+    reader, frames = cv2.VideoCapture(video), []
+    while (read := reader.read())[0]:
+        frames.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
+    segmenter = Segmenter(load_checkpoint(pathlib.Path(workdir)), engine)
+    segmenter.label(frames[0][None], SIZE)
+    begin = time.perf_counter()
+    for frame in frames[1:]:
+        segmenter.label(frame[None], SIZE)
+    return time.perf_counter() - begin
+
+
+def measure(workdir: pathlib.Path, engine: str, video: pathlib.Path) -> tuple[float, float, float]:
+    """Frames a second: the whole process, after its first frame, and the labels alone."""
+    count = _FRAMES.value
+    line = [f"{PREDICT}", f"--workdir={workdir}", f"--engine={engine}", f"{video}", f"--output={video.parent}/out"]
+    begin = time.perf_counter()
+    shown = subprocess.run([sys.executable, *line], capture_output=True, text=True, check=True).stdout
+    whole = count / (time.perf_counter() - begin)
+    rate = re.search(r"([\d.]+) frames/s after the first", shown)
+    assert rate
+    case = json.dumps([str(workdir), engine, str(video)])
+    told = subprocess.run([sys.executable, __file__, f"--alone={case}"], capture_output=True, text=True, check=True)
+    return whole, float(rate[1]), (count - 1) / float(told.stdout)
+
+
+def main() -> None:
+    if _ALONE.value:
+        print(label_alone(*json.loads(_ALONE.value)))
+        return
+    with tempfile.TemporaryDirectory() as place:
+        folder = pathlib.Path(place)
+        write_video(folder / "video.mp4", _FRAMES.value)
+        networks = {"narrow, comes along": pretrained.FOLDER, "full": full_network(folder / "full")}
+        cases = [(name, engine) for name in networks for engine in ("jax", "openvino")]
+        found: dict[tuple[str, str], list[tuple[float, float, float]]] = {case: [] for case in cases}
+        for warm_up in [True] + [False] * _ROUNDS.value:  # then compilations are kept
+            for name, engine in cases:
+                figures = measure(networks[name], engine, folder / "video.mp4")
+                if not warm_up:
+                    found[name, engine].append(figures)
+    print("| network | engine | whole process, frames/s | after the first | labels alone | of that |")
+    print("|---|---|---:|---:|---:|---:|")
+    for (name, engine), rounds in found.items():
+        columns = [*np.transpose(rounds), [round_[1] / round_[2] for round_ in rounds]]
+        shown = [f"{statistics.median(column):.3g} ({min(column):.3g} to {max(column):.3g})" for column in columns]
+        print(f"| {name} | {engine} | {' | '.join(shown)} |")
+
+
+if __name__ == "__main__":
+    command_line.run(main)

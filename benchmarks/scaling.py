@@ -1,0 +1,38 @@
+"""How the time of labels grows with the pixels of an image and with the images of a batch."""
+
+import dataclasses
+
+import numpy as np
+
+from benchmarks.peers import Say, fastest, in_turn
+
+PIXELS = (((256, 512), 1), ((512, 1024), 1), ((1024, 2048), 1), ((2048, 4096), 1))
+BATCHES = (((256, 512), 1), ((256, 512), 2), ((256, 512), 4), ((256, 512), 8))
+LARGEST = (4096, 8192), 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """Labels of growing inputs.
+
+    Attributes:
+      sizes: ((height, width), batch) of each input.
+      seconds: float64 (rounds, inputs).
+    """
+
+    sizes: tuple[tuple[tuple[int, int], int], ...]
+    seconds: np.ndarray
+
+    def exponent(self, largest: int = 0) -> float:
+        """The slope of the logarithm of the median time by that of the pixels: 1 when time grows in proportion.
+
+        Of the last `largest` inputs; by default all.
+        """
+        pixels = [height * width * batch for (height, width), batch in self.sizes]
+        times = np.median(self.seconds, 0)
+        return float(np.polyfit(np.log(pixels[-largest:]), np.log(times[-largest:]), 1)[0])
+
+
+def grow(sizes: tuple[tuple[tuple[int, int], int], ...], rounds: int, say: Say) -> Series:
+    """Times labels of each input in turn; `say` is told what is going on."""
+    return Series(sizes, in_turn("scaling", [(fastest(), size, batch) for size, batch in sizes], rounds, say))

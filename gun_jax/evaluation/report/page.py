@@ -1,0 +1,180 @@
+"""The page of a report: everything together, and the file."""
+
+import base64
+import dataclasses
+import datetime
+import hashlib
+import importlib.resources
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jinja2
+
+from gun_jax.evaluation.boundaries import upsampling_name
+from gun_jax.data.sources import Source
+from gun_jax.system.files import write_whole
+from gun_jax.runs.loading import Trained, on_one_image
+from gun_jax.evaluation.report import origin, pictures, tables
+from gun_jax.evaluation.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, line_chart
+from gun_jax.evaluation.report.speed import measure_speed
+from gun_jax.evaluation.report.survey import Scored, Survey
+from gun_jax.runs.rows import METRICS_NAME, read_rows
+from gun_jax.visualisation import wheel_key
+from gun_jax.visualisation.palettes import VERDICTS
+from gun_jax.visualisation.curves import curve
+
+_WHEEL = 96  # pixels
+_TIMED = 8  # pictures, at most
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Pictures below one heading."""
+
+    title: str
+    pictures: list[pictures.Picture]
+
+
+def write_report(
+    path: pathlib.Path,
+    workdir: pathlib.Path,
+    trained: Trained,
+    source: Source,
+    scores: dict[str, Any],
+    survey: Survey,
+    count: int,
+    trimap: pathlib.Path | None = None,
+    progress: Callable[[], None] = lambda: None,
+) -> None:
+    """Writes the page.
+
+    Args:
+      path: of the page.
+      workdir: of the run.
+      trained: the network.
+      source: the pictures that were scored.
+      scores: what `gun_jax.evaluation.evaluate.evaluate` returns.
+      survey: has seen them all.
+      count: how many of the worst pictures, and of the best, shall be shown.
+      trimap: a file of curves that `gun_jax.evaluation.boundaries.compare_boundaries` wrote, instead of the survey's.
+      progress: called after every picture that is shown.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    guided = trained.config.model.guidance != "none"
+    groups, records = _groups(trained, source, survey, count, guided, progress)
+    classes = tables.class_rows(survey.matrix, scores, trained.classes)
+    script, style = (_template_file(name) for name in ("page.js", "page.css"))
+    page = _environment().get_template("page.html").render(
+        run=workdir.absolute().name,
+        scores=scores,
+        data=trained.config.data.source,
+        classes=classes,
+        weakest=tables.weakest(classes),
+        categories=tables.category_rows(scores),
+        confusion=tables.confusion_rows(survey.matrix),
+        confusions=tables.largest_confusions(survey.matrix, trained.classes),
+        groups=groups,
+        layers=["image", "truth", "prediction", "errors", *(["offsets"] if guided else [])],
+        verdicts={
+            name: tables.hex_color(color)
+            for name, color in (VERDICTS if guided else pictures.PALETTE_OF_ERRORS).items()
+        },
+        wheel=pictures.png_uri(wheel_key(_WHEEL)) if guided else None,
+        trimap=_trimap_chart(trained, survey, trimap),
+        speed=measure_speed(trained, records or [source[0]]),
+        training=_training_charts(workdir, trained.config.data.eval_split),
+        settings=origin.settings(trained.config),
+        versions=origin.versions(),
+        date=datetime.date.today().isoformat(),
+        plot={"left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM, "width": WIDTH, "height": HEIGHT},
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        style=style,
+    )  # fmt: skip
+    write_whole(path, page)
+
+
+def _groups(
+    trained: Trained, source: Source, survey: Survey, count: int, guided: bool, progress: Callable[[], None]
+) -> tuple[list[Group], list[dict]]:
+    """The pictures to show, and records of some."""
+    worst, best = survey.worst_and_best(count)
+    explain = on_one_image(trained, "explain")
+    most_pixels = pictures.pixels_each(len(worst) + len(best))
+    records: list[dict] = []
+
+    def look_at(scored: Scored) -> pictures.Layers:
+        record = source[scored.index]
+        if len(records) < _TIMED:
+            records.append(record)
+        seen = explain(record["image"], record["label"].shape)
+        progress()
+        return pictures.take_apart(record, seen, trained.classes, guided, most_pixels)
+
+    encoded = pictures.encode([look_at(scored) for scored in [*worst, *best]])
+    if not best:
+        groups = [Group("All pictures, the worst first", encoded)]
+    else:
+        groups = [Group("The worst", encoded[: len(worst)]), Group("The best", encoded[len(worst) :])]
+    return [group for group in groups if group.pictures], records
+
+
+def _trimap_chart(trained: Trained, survey: Survey, file: pathlib.Path | None) -> Chart | None:
+    if file is not None:
+        content = json.loads(file.read_text())
+        distances, found = content["distances"], content["curves"]
+    elif survey.trimap is not None:
+        distances = survey.trimap.distances.tolist()
+        found = [{"upsampling": upsampling_name(trained.config.model), "miou": survey.trimap.miou()}]
+    else:
+        return None
+    names = [one["upsampling"] for one in found]
+    curves = {
+        name if names.count(name) == 1 else f"{name}, {one['workdir']}": [
+            (distance, None if value is None else 100 * value)
+            for distance, value in zip(distances, one["miou"], strict=True)
+        ]
+        for name, one in zip(names, found, strict=True)
+    }
+    return line_chart("mIoU, %", "pixels from the boundary, at most", curves, log_x=distances)
+
+
+def _training_charts(workdir: pathlib.Path, split: str) -> list[Chart]:
+    """Loss, validation mIoU and learning rate, as far as the run wrote them."""
+    rows = read_rows(workdir / METRICS_NAME)
+    loss, miou, rate = (curve(rows, name).tolist() for name in ("loss", f"{split}/miou", "learning_rate"))
+    charts = [
+        line_chart("Training loss, nats per pixel", "epoch", {"loss": loss}),
+        line_chart(f"mIoU on {split}, %", "epoch", {"mIoU": [(epoch, 100 * value) for epoch, value in miou]}),
+        line_chart("Learning rate", "epoch", {"learning rate": rate}),
+    ]
+    return [chart for chart in charts if chart]
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gun_jax.evaluation.report", "template"),
+        autoescape=True,  # names of classes and files are the user's
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "milliseconds": _milliseconds}
+    return environment
+
+
+def _template_file(name: str) -> str:
+    return importlib.resources.files("gun_jax.evaluation.report").joinpath("template", name).read_text()
+
+
+def _percent(fraction: float | None, digits: int = 1) -> str:
+    return "–" if fraction is None else f"{100 * fraction:.{digits}f}"
+
+
+def _milliseconds(seconds: float) -> str:
+    """With three figures, or all before the point: "0.412", "41.0", "1234"."""
+    return f"{1000 * seconds:.0f}" if seconds >= 0.1 else f"{1000 * seconds:#.3g}"

@@ -1,0 +1,63 @@
+"""How long a network takes for a picture, on this device."""
+
+import collections
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from gun_jax.system.timing import machine, time_in_turn
+from gun_jax.data.images import normalise
+from gun_jax.runs.loading import Trained
+from gun_jax.models.folding import fold_batch_norm
+
+_PICTURES = 4
+_SECONDS = 3.0  # to measure for, about
+_ROUNDS = (3, 20)
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """Seconds that labels of one picture take.
+
+    Attributes:
+      median, lowest, highest: seconds a picture.
+      runs: how many were timed.
+      size: (height, width) of the pictures.
+      device: its name.
+    """
+
+    median: float
+    lowest: float
+    highest: float
+    runs: int
+    size: tuple[int, int]
+    device: str
+
+
+def measure_speed(trained: Trained, records: Sequence[dict]) -> Speed:
+    """Times `predict`, one picture at a time, batch norm folded, after warming up: from pixels to labels in memory.
+
+    Of the pictures those of the most frequent size are taken, at most 4, in a new order every round.
+
+    Args:
+      trained: the network.
+      records: pictures to choose from, at least one.
+    """
+    (size, _), *_ = collections.Counter(record["image"].shape[:2] for record in records).most_common()
+    images = [record["image"] for record in records if record["image"].shape[:2] == size][:_PICTURES]
+    variables = fold_batch_norm(trained.variables)
+
+    @jax.jit
+    def predict(variables: dict[str, Any], image: jax.Array) -> Any:
+        return trained.model.apply(variables, normalise(image[None]), output_size=size, method="predict")
+
+    runs = [functools.partial(lambda image: np.asarray(predict(variables, image)), image) for image in images]
+    time_in_turn(runs, 1)  # compiles
+    warm = time_in_turn(runs, 1).sum()
+    fewest, most = _ROUNDS
+    seconds = time_in_turn(runs, int(np.clip(_SECONDS / warm, fewest, most)))
+    return Speed(float(np.median(seconds)), float(seconds.min()), float(seconds.max()), seconds.size, size, machine())

@@ -1,0 +1,92 @@
+"""Results for the Cityscapes server: label pictures in label ids, and a zip file of them."""
+
+import io
+import pathlib
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import jax
+import numpy as np
+
+from gun_jax.data.classes import CITYSCAPES
+from gun_jax.data.images import normalise
+from gun_jax.data.sources import Source
+from gun_jax.errors import InputError
+from gun_jax.system.files import UNFINISHED, write_whole
+from gun_jax.runs.loading import Trained
+
+SIZE = (1024, 2048)  # height and width that the server takes
+
+
+def write_submission(
+    trained: Trained, source: Source, folder: pathlib.Path, progress: Callable[[], None]
+) -> pathlib.Path:
+    """Labels all pictures: writes `FOLDER/CITY_SEQUENCE_FRAME_pred_labelIds.png` and `FOLDER.zip` of them.
+
+    Nothing is written before all pictures are labelled.
+
+    Args:
+      trained: a network of the 19 classes of Cityscapes.
+      source: Cityscapes; labels are not needed.
+      folder: new or empty, or one of an earlier submission of the same pictures.
+      progress: called after every picture.
+
+    Returns:
+      The zip file.
+
+    Raises:
+      InputError: a network of other classes, a picture of another size, a folder with other files in it, or a file
+        that cannot be written.
+    """
+    if trained.classes.names != CITYSCAPES.names:
+        raise InputError(f"a submission needs a network of Cityscapes' 19 classes; this one has {len(trained.classes)}")
+    folder = folder.absolute()
+    label_ids = CITYSCAPES.file_values()
+
+    @jax.jit
+    def predict(variables: dict[str, Any], image: jax.Array) -> jax.Array:
+        return trained.model.apply(variables, normalise(image[None]), output_size=SIZE, method="predict")[0]
+
+    files: dict[str, bytes] = {}  # some 20 KB each
+    for index in range(len(source)):
+        record = source[index]
+        height, width = record["image"].shape[:2]
+        if (height, width) != SIZE:
+            raise InputError(f"image {record['id']} is {width}x{height}; the server takes {SIZE[1]}x{SIZE[0]} only")
+        name = record["id"].rpartition("/")[2] + "_pred_labelIds.png"
+        labels = np.asarray(predict(trained.variables, record["image"]))
+        files[name] = cv2.imencode(".png", label_ids[labels])[1].tobytes()
+        progress()
+    return _write(files, folder)
+
+
+def check_folder(folder: pathlib.Path) -> None:
+    """Refuses a folder in which no submission can be written, before hours of labelling.
+
+    Raises:
+      InputError: it has no name, is a file, or holds other files than pictures of label ids.
+    """
+    folder = folder.absolute()
+    if not folder.name or folder.name == "..":
+        raise InputError(f"--submission is {folder}; expected a new folder, as gun-test")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--submission is {folder}, a file; expected a new folder")
+    strange = [path.name for path in folder.glob("*") if not path.name.endswith(("_pred_labelIds.png", UNFINISHED))]
+    if strange:
+        raise InputError(f"{folder} holds {strange[0]}; name a new folder for the submission")
+
+
+def _write(files: dict[str, bytes], folder: pathlib.Path) -> pathlib.Path:
+    strange = [path.name for path in folder.glob("*") if path.name not in files and not path.name.endswith(UNFINISHED)]
+    if strange:
+        raise InputError(f"{folder} holds {strange[0]}, of another submission; name a new folder")
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:  # PNGs do not become smaller
+        for name, picture in files.items():
+            write_whole(folder / name, picture)
+            archive.writestr(zipfile.ZipInfo(name), picture)
+    path = folder.with_name(folder.name + ".zip")
+    write_whole(path, content.getvalue())
+    return path

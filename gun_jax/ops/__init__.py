@@ -1,0 +1,1 @@
+"""The operations of the network in plain JAX: any device, any transformation."""

@@ -1,0 +1,234 @@
+"""Checkpoints of a run under `WORKDIR/checkpoints/STEP/`, saved by Orbax while the training goes on.
+
+A checkpoint is three items: `variables` (parameters and batch statistics, all that inference needs), `optimizer`, and
+`position`, a small JSON file that says where the training stands, which network it is, and the digests of all arrays,
+by which damage is found. It appears under its step only when it is whole. The newest are kept, and the one with the
+best validation mIoU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN, PreservationPolicy
+
+from gun_jax.system import distributed
+from gun_jax.errors import InputError
+from gun_jax.runs.damage import digest_of, newest_whole, read_arrays, read_position, reading, reason_of, seal
+
+if TYPE_CHECKING:
+    from gun_jax.training.state import TrainState  # imports Optax, for which evaluating need not wait
+
+FOLDER = "checkpoints"
+_ITEMS = ("variables", "optimizer", "position")
+_DAMAGED = ".damaged"  # the ending of a checkpoint that training has put aside
+
+Shapes = dict[str, tuple[int, ...]]  # of arrays, by their paths
+
+
+@dataclasses.dataclass
+class _Best(PreservationPolicy):
+    """Keeps one checkpoint: that of the state with the best mIoU so far."""
+
+    step: int | None = None
+    miou: float | None = None
+
+    def should_preserve(self, checkpoints: Sequence, *, context: Any) -> list[bool]:
+        return [checkpoint.step == self.step for checkpoint in checkpoints]
+
+
+class Checkpoints:
+    """The checkpoints of one workdir; use it as a context, whose end waits for what is being saved.
+
+    Args:
+      workdir: of the run.
+      keep: how many of the newest stay, beside the best.
+    """
+
+    def __init__(self, workdir: pathlib.Path, keep: int = 3):
+        self._folder = (workdir / FOLDER).absolute()
+        self._best = _Best()
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=AnyPreservationPolicy([LatestN(keep), self._best]), cleanup_tmp_directories=True
+        )
+        with self._saving():
+            self._manager = ocp.CheckpointManager(self._folder, options=options, item_names=_ITEMS)
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        if kind is not None and distributed.several() and not issubclass(kind, InputError):
+            return  # another process is gone, most likely: what all are saving together does not become whole
+        with self._saving() if kind is None else contextlib.suppress(Exception):  # of two errors the first is told
+            self._manager.close()
+
+    def latest(self) -> int | None:
+        """The step of the newest checkpoint, as process 0 sees it, or None."""
+        step = self._manager.latest_step()
+        first = int(distributed.as_the_first(np.array([-1 if step is None else step], np.int64))[0])
+        return None if first < 0 else first
+
+    def scored(self, step: int, miou: float | None) -> None:
+        """Says what a checkpoint's state scored. From the next save on, the best one so far is kept."""
+        if miou is not None and (self._best.miou is None or miou >= self._best.miou):
+            self._best.step, self._best.miou = step, miou
+
+    def save(self, state: TrainState, position: dict[str, Any]) -> None:
+        """Copies the state, and starts to write it.
+
+        Args:
+          state: of the training.
+          position: JSON values; "network" is what `restore` and `restore_variables` compare.
+
+        Raises:
+          InputError: this checkpoint, or the one before, cannot be written; those that are whole stay.
+        """
+        items = {"variables": state.variables, "optimizer": state.opt_state}
+        sealed = seal(position, {name: digest_of(tree) for name, tree in items.items()})
+        arguments = ocp.args.Composite(
+            variables=ocp.args.StandardSave(state.variables),
+            optimizer=ocp.args.StandardSave(state.opt_state),
+            position=ocp.args.JsonSave(sealed),
+        )
+        with self._saving():
+            self._manager.wait_until_finished()
+            self._check_space(sum(leaf.nbytes for leaf in jax.tree.leaves(items)))
+            if not self._manager.save(int(state.step), args=arguments):
+                raise RuntimeError(f"Orbax takes step {state.step} for saved")
+
+    def restore(self, like: TrainState, network: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
+        """The newest checkpoint that is not damaged, with the shapes and shardings of `like`, and its position.
+
+        Damaged ones are put aside, under names that end in ".damaged", with a warning. Of several processes all read
+        the same; what one cannot read is damaged for all.
+
+        Args:
+          like: a state of the training.
+          network: that its position has to name.
+
+        Raises:
+          InputError: all are damaged, or it is of another network or version.
+        """
+
+        def read(step: int) -> tuple[TrainState, dict[str, Any]]:
+            path = self._folder / str(step)
+            position = read_position(path)
+            if position["training"].get("network") != network:
+                raise InputError(
+                    f"{path} is of another network or version of gun_jax: {position['training'].get('network')} there, "
+                    f"{network} here; go on with that version, or train in a new --workdir"
+                )
+            variables = read_arrays(path, "variables", like.variables, position)
+            optimizer = read_arrays(path, "optimizer", like.opt_state, position)
+            number = jax.device_put(jnp.asarray(step, jnp.int32), like.step.sharding)
+            return dataclasses.replace(like, step=number, opt_state=optimizer, **variables), position["training"]
+
+        steps = saved_steps(self._folder.parent)
+        step, found = newest_whole(self._folder, steps, read)
+        if distributed.is_first():
+            for damaged in (other for other in steps if other > step):
+                _put_aside(self._folder / str(damaged))
+        distributed.wait_for_all("damaged checkpoints are put aside")
+        self._manager.reload()
+        return found
+
+    def _check_space(self, size: int) -> None:
+        """Refuses to begin what the disk has no room for: Orbax and TensorStore would fill the screen with traces."""
+        needed, free = size * 5 // 4 + 2**20, shutil.disk_usage(self._folder).free
+        if free < needed:
+            reason = f"{os.strerror(errno.ENOSPC)} ({free / 1e6:.1f} MB are free, it takes up to {needed / 1e6:.1f})"
+            raise OSError(errno.ENOSPC, reason)
+
+    @contextlib.contextmanager
+    def _saving(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # Orbax raises what its threads, TensorStore and the system raise
+            if distributed.means_that_others_are_gone(error):
+                raise
+            for unfinished in self._folder.glob("*.orbax-checkpoint-tmp*"):
+                shutil.rmtree(unfinished, ignore_errors=True)
+            steps = saved_steps(self._folder.parent)
+            left = f"the last whole one is of step {steps[-1]}" if steps else "there is none yet"
+            raise InputError(
+                f"cannot save a checkpoint in {self._folder}: {reason_of(error)}; {left}: make room, and run the same "
+                "line to go on"
+            ) from error
+
+
+def saved_steps(workdir: pathlib.Path) -> list[int]:
+    """Steps of the whole checkpoints in a workdir, ascending."""
+    folder = workdir / FOLDER
+    names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def restore_variables(
+    workdir: pathlib.Path, network: dict[str, Any], like: Callable[[], Any], step: int | None = None
+) -> tuple[dict[str, Any], int]:
+    """Reads what `GUN.apply` takes.
+
+    Args:
+      workdir: of the run.
+      network: what it has to be of. A checkpoint that was saved with an equal "network" is taken to be.
+      like: gives variables of the structure that it has to have otherwise; their arrays may be abstract.
+      step: of the checkpoint; by default the newest that is not damaged. Damaged ones are warned of.
+
+    Returns:
+      The variables on the first device, and the step.
+
+    Raises:
+      InputError: there is no such checkpoint, or it is one of another network, or damaged.
+    """
+    steps = saved_steps(workdir)
+    if not steps:
+        raise InputError(f"{workdir} has no checkpoint yet; train it with train.py --workdir={workdir}")
+    if step is not None and step not in steps:
+        raise InputError(f"{workdir} has no checkpoint of step {step}; it has {', '.join(map(str, steps))}")
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+
+    def read(step: int) -> dict[str, Any]:
+        path = (workdir / FOLDER / str(step)).absolute()
+        position = read_position(path)
+        with reading(), contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
+            saved = handler.metadata(path / "variables").tree
+        if position["training"].get("network") != network:  # tracing a network for its shapes takes half a second
+            _check_shapes(_shapes(saved), _shapes(like()), path, workdir)
+        wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), saved)
+        return read_arrays(path, "variables", wanted, position)
+
+    step, variables = newest_whole((workdir / FOLDER).absolute(), steps if step is None else [step], read)
+    return variables, step
+
+
+def _check_shapes(there: Shapes, here: Shapes, path: pathlib.Path, workdir: pathlib.Path) -> None:
+    differing = sorted(name for name in there | here if there.get(name) != here.get(name))
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{path} does not hold the network that {workdir} describes: {name} has shape {there.get(name)} there and "
+            f"{here.get(name)} here"
+        )
+
+
+def _shapes(tree: Any) -> Shapes:
+    paths = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in paths}
+
+
+def _put_aside(path: pathlib.Path) -> None:
+    aside = path.with_name(path.name + _DAMAGED)
+    shutil.rmtree(aside, ignore_errors=True)
+    path.rename(aside)

@@ -1,0 +1,97 @@
+"""A trained network from its workdir, for someone else's pipeline."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from gun_jax import configuration
+from gun_jax.weights.npz import npz as weights
+from gun_jax.data.classes import ClassMap
+from gun_jax.data.images import normalise
+from gun_jax.errors import InputError
+from gun_jax.models import GUN
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A trained network.
+
+    Attributes:
+      model: the network.
+      variables: "params" and "batch_stats", float32, on the first device.
+      config: of the run.
+      classes: names and colours of what it predicts.
+      step: of the checkpoint.
+      picture_size: (height, width) of a picture that it was evaluated on; None if that is not known.
+    """
+
+    model: GUN
+    variables: dict[str, Any]
+    config: ConfigDict
+    classes: ClassMap
+    step: int
+    picture_size: tuple[int, int] | None = None
+
+
+def load_run(workdir: str | os.PathLike, step: int | None = None) -> tuple[GUN, dict[str, Any], ConfigDict]:
+    """Loads a network that `train.py` has trained.
+
+    Args:
+      workdir: of the run, or a folder that `export.py --format=weights` has written.
+      step: of the checkpoint; by default the newest.
+
+    Returns:
+      The network, its variables ("params" and "batch_stats", float32, on the first device) and the run's
+      configuration. `jax.jit(lambda images: model.apply(variables, images, method="predict"))` labels normalised
+      images (see `gun_jax.normalise`).
+
+    Raises:
+      InputError: a `ValueError`; the folder holds no run, no such checkpoint, or one of another network.
+    """
+    trained = load_checkpoint(pathlib.Path(workdir), step)
+    return trained.model, trained.variables, trained.config
+
+
+def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
+    """As `load_run`, with all that is known."""
+    config, classes = configuration.saved_config(workdir)
+    picture_size = configuration.saved_picture_size(workdir)
+    model = configuration.build_model(config.model, len(classes))
+    network = configuration.describe_network(config.model, len(classes))
+    if (workdir / weights.NAME).exists():
+        variables, saved_step = weights.read_weights(workdir / weights.NAME, network)
+        if step not in (None, saved_step):
+            raise InputError(f"{workdir} holds the weights of step {saved_step} alone, not of step {step}")
+        return Trained(model, variables, config, classes, saved_step, picture_size)
+    # Not every `import gun_jax` shall wait for Orbax.
+    from gun_jax.runs.checkpoints import restore_variables
+
+    def like() -> Any:
+        return jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3))))
+
+    variables, step = restore_variables(workdir, network, like, step)
+    return Trained(model, variables, config, classes, step, picture_size)
+
+
+def on_one_image(trained: Trained, method: str) -> Callable[[np.ndarray, tuple[int, int]], Any]:
+    """A method of the network, "predict" or "explain", for one image at a time.
+
+    Returns:
+      A function of an image, uint8 (H, W, 3), and a size (H', W'), that gives what the method gives, as NumPy arrays
+      without batch axis. It compiles once for every size.
+    """
+
+    @functools.partial(jax.jit, static_argnums=2)
+    def run(variables: dict[str, Any], image: jax.Array, size: tuple[int, int]) -> Any:
+        seen = trained.model.apply(variables, normalise(image[None]), output_size=size, method=method)
+        return jax.tree.map(lambda array: array[0], seen)
+
+    return lambda image, size: jax.tree.map(np.asarray, run(trained.variables, image, size))

@@ -1,0 +1,1 @@
+"""The process and its surroundings: other processes, memory, caches, files."""

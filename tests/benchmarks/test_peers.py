@@ -1,0 +1,190 @@
+"""Cases in processes of their own, in turn: what they load, how they answer, and how they end."""
+
+import importlib
+import os
+import re
+
+import numpy as np
+import pytest
+
+from benchmarks import peers, scaling
+from benchmarks.peers import MODULES, Comparison, alone, compare, started
+from benchmarks.scaling import Series
+from gun_jax.errors import InputError
+
+CASES = """
+import os, signal
+
+def once(what):
+    runs = []
+    return lambda size, batch: lambda: runs.append(1) if not runs else what()
+
+def talk():
+    os.write(1, b"not an answer\\n")
+    print("nor this")
+
+held = []
+CASES = {
+    "talks": lambda size, batch: talk,
+    "holds 32 MiB": lambda size, batch: lambda: held or held.append(b"1" * 2**25),
+    "exits": once(lambda: os._exit(3)),
+    "is killed": once(lambda: os.kill(os.getpid(), signal.SIGKILL)),
+    "fails": once(lambda: [][1]),
+    "is not ready": lambda size, batch: __import__("no_such_package"),
+}
+"""
+
+
+@pytest.fixture
+def cases(tmp_path, monkeypatch):
+    """Cases of a worker that do as they are called."""
+    (tmp_path / "test_cases.py").write_text(CASES)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for name in ("talks", "holds 32 MiB", "exits", "is killed", "fails", "is not ready"):
+        monkeypatch.setitem(MODULES, name, "test_cases")
+
+
+class FakeWorker:
+    """A process whose runs take a known time, which says when it is asked."""
+
+    seconds: dict = {"jax": 0.5, "torch": 1.0}  # noqa: RUF012
+    asked: list = []  # noqa: RUF012
+
+    def __init__(self, case, size, batch):
+        self.case = case
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def measure(self):
+        self.asked.append(self.case)
+        return self.seconds[self.case] * (1 + self.asked.count(self.case))
+
+    def finish(self):
+        return {"jax": 2**30, "torch": 2**31}[self.case]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """In the place of workers, fake ones; what these were asked."""
+    monkeypatch.setattr(peers, "started", FakeWorker)
+    monkeypatch.setattr(FakeWorker, "asked", [])
+    return FakeWorker.asked
+
+
+def test_cases_of_a_group_run_once_in_every_round_in_changing_order(monkeypatch, asked):
+    group = ((64, 64), 1), (Comparison("labels", "jax", "torch"),)
+    monkeypatch.setitem(peers.GROUPS, "some", group)
+    (measured,) = compare("some", 8)
+    rounds = [asked[i : i + 2] for i in range(0, 16, 2)]
+    assert all(sorted(names) == ["jax", "torch"] for names in rounds)
+    assert len({tuple(names) for names in rounds}) == 2
+    np.testing.assert_allclose(measured.of / measured.by, 0.5)
+
+
+def test_memory_is_compared_by_what_processes_of_a_start_of_their_own_say(monkeypatch, asked):
+    monkeypatch.setitem(peers.GROUPS, "some", (((64, 64), 1), (Comparison("memory", "jax", "torch", memory=True),)))
+    (measured,) = compare("some", 1)
+    assert (measured.of.tolist(), measured.by.tolist()) == ([2**30], [2**31])
+
+
+def test_every_case_of_a_group_is_in_its_module(monkeypatch):
+    pytest.importorskip("torch")
+    pytest.importorskip("openvino")
+    monkeypatch.syspath_prepend(peers._WORKER.parent)
+    named = {name for _, comparisons in peers.GROUPS.values() for one in comparisons for name in (one.of, one.by)}
+    assert named <= set(MODULES)
+    assert all(name in importlib.import_module(module).CASES for name, module in MODULES.items())
+
+
+@pytest.mark.parametrize(
+    ("case", "package"), [("torch", "torch"), ("torch training", "torch"), ("openvino", "openvino")]
+)
+def test_a_peer_s_process_loads_nothing_of_ours(case, package, monkeypatch):
+    pytest.importorskip("torch")
+    pytest.importorskip(package)
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # the interpreter then says what it imports
+    with started(case, (64, 64), 1) as worker:
+        assert worker.measure() > 0
+        worker.finish()
+        worker.complaints.seek(0)
+        loaded = set(re.findall(r"^import time:.*\| +(\w+)$", worker.complaints.read().decode(), re.M))
+    assert package in loaded
+    assert not loaded & {"jax", "jaxlib", "flax", "optax", "cv2", "gun_jax"}
+
+
+def test_openvino_runs_both_networks_as_exported_ones_run():
+    pytest.importorskip("openvino")
+    from benchmarks.cases import openvino_cases
+    from gun_jax.export.exported import OPENVINO_OPTIONS
+
+    assert openvino_cases.OPTIONS == OPENVINO_OPTIONS
+
+
+def test_a_worker_says_how_long_a_run_takes_and_what_memory_it_needs():
+    with started("jax", (64, 64), 1) as worker:
+        seconds, peak = worker.measure(), worker.finish()
+    assert 0 < seconds < 10
+    assert 2**26 < peak < 2**34
+
+
+def test_memory_is_that_of_the_process_not_of_the_one_that_started_it(cases):
+    here = np.ones(2**25)  # 256 MiB
+    _, peak = alone("holds 32 MiB", (1, 1), 1)
+    assert 2**25 < peak < 2**26 < here.nbytes
+
+
+def test_what_libraries_print_is_no_answer(cases):
+    with started("talks", (1, 1), 1) as worker:
+        assert worker.measure() >= 0
+        assert worker.finish() > 0
+
+
+@pytest.mark.parametrize(
+    ("case", "line"),
+    [
+        ("exits", "exits ended with status 3 and said 'nothing'"),
+        ("is killed", r"is killed ended with signal SIGKILL \(as the system ends .* memory\) and said"),
+        ("fails", "fails ended with status 1 and said 'IndexError: list index out of range'"),
+    ],
+)
+def test_a_case_that_dies_while_it_runs_is_named_with_how_it_ended(case, line, cases):
+    with pytest.raises(InputError, match=line), started(case, (1, 1), 1) as worker:
+        worker.measure()
+
+
+def test_a_worker_that_has_died_before_it_is_asked_is_named_too(cases):
+    with pytest.raises(InputError, match="talks ended with signal SIGKILL"), started("talks", (1, 1), 1) as worker:
+        worker.process.kill()
+        worker.process.wait()
+        worker.measure()
+
+
+def test_a_case_that_does_not_start_says_what_it_needs_and_leaves_no_file_open(cases):
+    before = sorted(os.listdir("/dev/fd"))
+    with pytest.raises(InputError, match=r"ModuleNotFoundError.*no_such_package.*EXTRAS"):
+        alone("is not ready", (1, 1), 1)
+    assert sorted(os.listdir("/dev/fd")) == before
+
+
+@pytest.mark.parametrize("power", [1.0, 1.3])
+def test_the_exponent_is_that_of_times_that_grow_by_a_power(power):
+    sizes = tuple(((64 * 2**k, 128), batch) for k, batch in enumerate((1, 2, 1)))
+    pixels = np.array([height * width * batch for (height, width), batch in sizes])
+    series = Series(sizes, np.stack([pixels**power * scale for scale in (0.9, 1.0, 1.2)]))
+    assert series.exponent() == pytest.approx(power)
+
+
+def test_the_exponent_of_the_largest_two_looks_at_these_alone():
+    sizes = (((1, 1), 1), ((1, 2), 1), ((1, 4), 1))
+    assert Series(sizes, np.array([[1.0, 1.0, 4.0]])).exponent(2) == pytest.approx(2)
+
+
+def test_scaling_asks_a_worker_for_every_input(asked, monkeypatch):
+    monkeypatch.setattr(scaling, "fastest", lambda: "jax")
+    series = scaling.grow((((64, 64), 1), ((64, 128), 1)), 3, lambda line: None)
+    assert series.seconds.shape == (3, 2)
+    assert asked == ["jax"] * 6
