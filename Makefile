@@ -11,7 +11,7 @@ DEMO := runs/demo
 demo: install
 	$(BIN)/python train.py --config=configs/synthetic.py --workdir=$(DEMO)
 	$(BIN)/python evaluate.py --workdir=$(DEMO) --panels=8
-	@echo "Look at the pictures in $(DEMO)/evaluation/val/, and at the curves in $(DEMO)/evaluation/curves.png."
+	@echo "Look at the images in $(DEMO)/evaluation/val/, and at the curves in $(DEMO)/evaluation/curves.png."
 
 test: install
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"

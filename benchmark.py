@@ -13,8 +13,8 @@ import sys
 
 from absl import flags
 
-from gun_jax.programs import command_line
 from gun_jax.errors import InputError
+from gun_jax.programs import command_line
 
 _TABLES = flags.DEFINE_list("tables", ["1", "2", "4"], "Tables of the paper.")
 _SIZE = flags.DEFINE_string("size", "512x1024", "HEIGHTxWIDTH of what the medium branch sees, and of the labels.")

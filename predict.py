@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Labels your pictures, videos or camera: `python predict.py --help`, gun_jax/programs/predict.py."""
+"""Labels your images, videos or camera: `python predict.py --help`, gun_jax/programs/predict.py."""
 
 from gun_jax.programs.predict import run
 

@@ -17,7 +17,7 @@ from gun_jax import configuration
 from gun_jax.programs import command_line
 from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.state import create_state
-from gun_jax.training.step import data_mesh, replicated, split, train_step
+from gun_jax.training.step import batch_sharding, data_mesh, replicated, train_step
 
 STEP = flags.DEFINE_float("step_ms", 2882, "A measured step of one device, ms (docs/peers.md: 8x360x480, 2 cores).")
 FASTER = flags.DEFINE_float("faster", 100, "How many times as fast a device of the last columns is (assumed).")
@@ -40,7 +40,9 @@ def all_reduces() -> tuple[list[int], int]:
         "label": jax.ShapeDtypeStruct((2, 64, 128), jnp.uint8),
     }
     step = jax.jit(
-        train_step(model, optimizer), in_shardings=(replicated(mesh), split(mesh)), out_shardings=replicated(mesh)
+        train_step(model, optimizer),
+        in_shardings=(replicated(mesh), batch_sharding(mesh)),
+        out_shardings=replicated(mesh),
     )
     text = step.lower(state, batch).compile().as_text()
     found = re.findall(r"= (.+?) all-reduce(?:-start)?\(", text)

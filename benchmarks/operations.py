@@ -15,10 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from gun_jax import guided_upsample
-from gun_jax.programs import command_line
-from gun_jax.ops import sampling
-from gun_jax.system.timing import machine, time_in_turn
 from gun_jax.kernels import winograd
+from gun_jax.models.drn import batch_normalise
+from gun_jax.ops import sampling
 from gun_jax.ops.convolution import (
     convolve_by_blocks,
     input_gradient_by_taps,
@@ -26,8 +25,9 @@ from gun_jax.ops.convolution import (
     plain_convolve,
     pointwise,
 )
-from gun_jax.models.drn import batch_normalise
 from gun_jax.ops.resizing import plain_resize, resize_by_taps
+from gun_jax.programs import command_line
+from gun_jax.system.timing import machine, time_in_turn
 
 ROUNDS = 15
 # 3x3 convolutions: batch, height, width, channels in, out, dilation. Labels of 512x1024; steps of 8x180x240, 8x360x480.
@@ -157,7 +157,7 @@ def by_blocks(batch: int, height: int, width: int, into: int, out: int, size: in
         (back,) = draw(jax.eval_shape(plain, x, kernel).shape)
 
         def gradients(function):
-            return lambda x, kernel, back: jax.vjp(function, x, kernel)[1](back)[into == 3 :]  # none of pictures
+            return lambda x, kernel, back: jax.vjp(function, x, kernel)[1](back)[into == 3 :]  # none of images
 
         show(f"gradients by blocks, {name}", gradients(plain), gradients(blocks), x, kernel, back)
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import jax
 
-from gun_jax.system.timing import machine
 from gun_jax.errors import InputError
+from gun_jax.system.timing import machine
 
 
 def check_page(path: pathlib.Path, head: str) -> str:

@@ -20,7 +20,7 @@ from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.runs.rows import METRICS_NAME, read_rows
 
 BATCH = 8
-_LEAST_BATCHES = 12  # several a thread
+_MIN_BATCHES = 12  # several a thread
 _SHORT_TRAINING = (
     "--config.steps=20",
     "--config.log_every_steps=5",
@@ -32,14 +32,14 @@ _SHORT_TRAINING = (
 def pipeline_ratio(source: FolderSource, data: ConfigDict, rounds: int) -> tuple[np.ndarray, np.ndarray]:
     """Images a second of the pipeline and of bare decoding, in turn: float64 (rounds,) each.
 
-    Both read as many pictures, with their labels, by as many threads: the source once, or until there are 12 batches.
+    Both read as many images, with their labels, by as many threads: the source once, or until there are 12 batches.
 
     Args:
-      source: pictures and labels in folders.
+      source: images and labels in folders.
       data: the `data` section of a configuration.
       rounds: how many.
     """
-    batches = max(_LEAST_BATCHES, len(source) // BATCH)
+    batches = max(_MIN_BATCHES, len(source) // BATCH)
     order = [index % len(source) for index in range(batches * BATCH)]
     ours, bare = np.zeros(rounds), np.zeros(rounds)
     for number in range(rounds):
@@ -76,7 +76,7 @@ def waiting_share(root: pathlib.Path, *settings: str) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def drawn_pictures(count: int, size: tuple[int, int]) -> Iterator[pathlib.Path]:
+def drawn_images(count: int, size: tuple[int, int]) -> Iterator[pathlib.Path]:
     """Drawn street scenes in PNG files of (height, width), laid out for configs/folder.py, in a folder that goes again.
 
     Its split "train" has `count` scenes, "val" has one.

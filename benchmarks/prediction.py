@@ -3,7 +3,7 @@
 
     python benchmarks/prediction.py [--frames=60] [--rounds=5] [--data_dir=CAMVID]
 
-The video has 480x360 pixels: pictures of CamVid's validation split, or drawn scenes. The full network is new, which
+The video has 480x360 pixels: images of CamVid's validation split, or drawn scenes. The full network is new, which
 does not change its speed. In every round each case runs once, in a process of its own, from its start to its end; and,
 in turn, its labels alone: of the same frames, which lie in memory, by a process that has labelled one before.
 """
@@ -24,14 +24,15 @@ import numpy as np
 from absl import flags
 
 from gun_jax import configuration
-from gun_jax.programs import command_line
-from gun_jax.weights.npz import pretrained
 from gun_jax.data.classes import CAMVID
 from gun_jax.data.folders import FolderSource
 from gun_jax.data.sources import Source
 from gun_jax.data.synthetic import SyntheticScenes
-from gun_jax.runs.loading import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter
+from gun_jax.programs import command_line
+from gun_jax.runs.loading import load_checkpoint
+from gun_jax.runs.workdir import save_config
+from gun_jax.weights import pretrained
 from gun_jax.weights.npz import NAME, write_weights
 
 SIZE = (360, 480)
@@ -50,7 +51,7 @@ def full_network(folder: pathlib.Path) -> pathlib.Path:
     model = configuration.build_model(config.model, len(CAMVID))
     variables = jax.jit(model.init)(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
     write_weights(folder / NAME, variables, configuration.describe_network(config.model, len(CAMVID)), 0)
-    configuration.save_config(folder, config, CAMVID, picture_size=SIZE)
+    save_config(folder, config, CAMVID, image_size=SIZE)
     return folder
 
 

@@ -12,19 +12,19 @@ import rich.table
 
 from benchmarks.pages import check_page, markdown_table, origin
 from benchmarks.peers import GROUPS, LABELS, Measured, Say, alone, compare, fastest, in_turn, started
-from benchmarks.pipeline import drawn_pictures, pipeline_ratio, waiting_share
+from benchmarks.pipeline import drawn_images, pipeline_ratio, waiting_share
 from benchmarks.scaling import BATCHES, LARGEST, PIXELS, grow
 from benchmarks.startup import start_up
 from gun_jax.configuration import ConfigDict, default_config
-from gun_jax.models.counting import multiply_adds
 from gun_jax.data.folders import FolderSource
 from gun_jax.data.sources import load_source
 from gun_jax.errors import InputError, check_choice
-from gun_jax.system.files import write_whole
 from gun_jax.models import GUN
+from gun_jax.models.counting import multiply_adds
+from gun_jax.system.files import atomic_write
 
 HEADINGS = ("", "ours", "other", "ratio: median (lowest to highest)", "at most")
-_PICTURES = 24, (1024, 2048)
+_IMAGES = 24, (1024, 2048)
 _CAMVID = "CamVid, crops of 240x320"
 _SCALING_ROUNDS = _STARTS = 3
 _SQUARE, _LONG = (3072, 3072), (8192, 8192)  # of numbers: 36 and 256 MiB
@@ -86,7 +86,7 @@ def report(
                     rows.setdefault(part, []).append(row)
                     sections[part] = _section(part, rows[part], rounds, command)
                     if markdown:
-                        write_whole(markdown, _page(sections))
+                        atomic_write(markdown, _page(sections))
     finally:
         measured = [row for of_part in rows.values() for row in of_part]
         if measured:
@@ -144,13 +144,13 @@ def _pipeline(root: pathlib.Path, rounds: int, say: Say) -> Iterator[Row]:
     if _missing_camvid():
         yield f"decoded and augmented: {_CAMVID}", "left out: CamVid is not there", "", "", ""
     else:
-        yield from _of_pictures(_CAMVID, _camvid(), "configs/camvid.py", root, rounds, say)
+        yield from _of_images(_CAMVID, _camvid(), "configs/camvid.py", root, rounds, say)
     say("pipeline: drawing PNGs of 2048x1024")
     data = default_config().data
     data.source, data.crop = "folder", (256, 512)
-    with drawn_pictures(*_PICTURES) as folder:
+    with drawn_images(*_IMAGES) as folder:
         data.dir = str(folder)
-        yield from _of_pictures("PNGs of 2048x1024, crops of 256x512", data, "configs/folder.py", root, rounds, say)
+        yield from _of_images("PNGs of 2048x1024, crops of 256x512", data, "configs/folder.py", root, rounds, say)
 
 
 def _camvid() -> ConfigDict:
@@ -169,7 +169,7 @@ def _missing_camvid() -> str:
     return ""
 
 
-def _of_pictures(what: str, data: ConfigDict, config: str, root: pathlib.Path, rounds: int, say: Say) -> Iterator[Row]:
+def _of_images(what: str, data: ConfigDict, config: str, root: pathlib.Path, rounds: int, say: Say) -> Iterator[Row]:
     say(f"pipeline: {what}")
     source = load_source(data, "train")
     assert isinstance(source, FolderSource)

@@ -11,22 +11,22 @@ import rich.console
 import rich.progress
 import rich.table
 
-from gun_jax import paper
 from benchmarks.pages import check_page, markdown_table, origin
-from gun_jax.system.timing import time_in_turn
 from benchmarks.variables import random_variables
+from gun_jax import paper
 from gun_jax.configuration import ConfigDict, build_model, default_config
-from gun_jax.models.counting import multiply_adds, parameters, receptive_fields
 from gun_jax.errors import InputError
-from gun_jax.system.files import write_whole
 from gun_jax.models import GUN
+from gun_jax.models.counting import multiply_adds, parameters, receptive_fields
 from gun_jax.models.encoder import ENCODERS
+from gun_jax.system.files import atomic_write
+from gun_jax.system.timing import time_in_turn
 
 FINAL = "table4=fusion"
 _TITLE = "# The networks of the paper's tables"
 _CLASSES = 19
 _MEDIUM = 2  # the subsampling of the branch whose size a benchmark names
-_LEAST_SIDE = 64  # pixels
+_MIN_SIDE = 64  # pixels
 _TIMED_TABLES = tuple(table for table in paper.TABLES if any(column.fps for column in paper.TABLES[table].values()))
 
 
@@ -94,7 +94,7 @@ def benchmark(
     for table in tables:
         console.print(_rich_table(table, rows[table]))
     if markdown:
-        write_whole(markdown, _page(rows, size, rounds, width, dtype, command))
+        atomic_write(markdown, _page(rows, size, rounds, width, dtype, command))
         console.print(f"wrote {markdown}", soft_wrap=True)
     return measured
 
@@ -106,8 +106,8 @@ def _check(tables: Sequence[int], size: tuple[int, int], rounds: int, markdown: 
                              "of the paper with speeds")  # fmt: skip
     if not tables:
         raise InputError("--tables is empty; expected as 1,2,4")
-    if min(size) < _LEAST_SIDE:
-        raise InputError(f"--size is {size[0]}x{size[1]}; expected {_LEAST_SIDE} pixels or more on each side")
+    if min(size) < _MIN_SIDE:
+        raise InputError(f"--size is {size[0]}x{size[1]}; expected {_MIN_SIDE} pixels or more on each side")
     if rounds < 1:
         raise InputError(f"--rounds is {rounds}; expected 1 or more")
     if markdown:

@@ -18,7 +18,7 @@ def get_config() -> ConfigDict:
     config.data.source = "camvid"
     config.data.crop = (240, 320)
 
-    config.model.input_subsampling = 2  # the pictures are half-size: their originals are 960x720
+    config.model.input_subsampling = 2  # the images are half-size: their originals are 960x720
 
     config.optimizer.peak_rate = 0.05
     config.optimizer.schedule = "poly"

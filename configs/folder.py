@@ -1,4 +1,4 @@
-"""Your own pictures and labels: a folder, a class map and this recipe.
+"""Your own images and labels: a folder, a class map and this recipe.
 
     python train.py --config=configs/folder.py --config.data.dir=DIR --workdir=runs/NAME
     python evaluate.py --workdir=runs/NAME --panels=8
@@ -6,8 +6,8 @@
 Data: DIR/train/images, DIR/train/labels, DIR/val/images, DIR/val/labels and DIR/classes.json (see docs/own_data.md).
 `train.py --new-config DIR` writes a file like this one for your folder, in other layouts, too.
 The recipe is that of configs/camvid.py, which trains from scratch. What to look at first: `data.crop` (height, width),
-by default a size that fits a GPU or a patient CPU; `model.input_subsampling`, 1 for large pictures as Cityscapes'
-1024x2048, 2 for pictures of about half that size or less; `model.width`, as 0.25, for a machine without a GPU.
+by default a size that fits a GPU or a patient CPU; `model.input_subsampling`, 1 for large images as Cityscapes'
+1024x2048, 2 for images of about half that size or less; `model.width`, as 0.25, for a machine without a GPU.
 """
 
 from gun_jax.configuration import ConfigDict, default_config

@@ -24,7 +24,7 @@ def get_config(experiment: str = "table4=fusion") -> ConfigDict:
     config.data.source = "camvid"
     config.data.crop = (180, 240)
 
-    config.model.input_subsampling = 2  # the pictures are half-size: their originals are 960x720
+    config.model.input_subsampling = 2  # the images are half-size: their originals are 960x720
     config.model.width = 0.25
 
     config.optimizer.peak_rate = 0.1

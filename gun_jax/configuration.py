@@ -5,23 +5,18 @@ A file under `configs/` starts from `default_config()` and assigns; it says noth
 
 import difflib
 import functools
-import json
 import math
 import operator
-import pathlib
 from typing import Any
 
 from ml_collections import ConfigDict as ConfigDict  # config files take it from here
 
-import gun_jax
-from gun_jax.data.classes import ClassMap
-from gun_jax.data.images import MOST_PIXELS
+from gun_jax.data.images import MAX_PIXELS
 from gun_jax.errors import InputError, one_of
-from gun_jax.system.files import write_whole
 from gun_jax.models import GUN
+from gun_jax.version import __version__
 
-SAVED_NAME = "config.json"  # in the workdir
-MOST_STEPS = 2**31 - 1  # the number of a step has 32 bits
+MAX_STEPS = 2**31 - 1  # the number of a step has 32 bits
 _CHOICES = {"data.on_bad_record": ("stop", "skip"), "model.dtype": ("float32", "bfloat16")}
 
 
@@ -44,17 +39,17 @@ def default_config() -> ConfigDict:
     config.data = data = ConfigDict()
     data.source = "cityscapes"  # cityscapes, camvid, folder, synthetic
     data.dir = ""  # "": the environment variable GUN_DATA_DIR, or ./data
-    data.partial = False  # take a data set of which pictures are missing
+    data.partial = False  # take a data set of which images are missing
     data.train_split = "train"
     data.eval_split = "val"
-    data.images = "{split}/images"  # of `folder`: where in dir the pictures of a split lie,
+    data.images = "{split}/images"  # of `folder`: where in dir the images of a split lie,
     data.labels = "{split}/labels"  # their labels,
     data.classes = "classes.json"  # and the class map (see gun_jax.data.classes.load_class_map);
-    data.image_ending = ""  # how the names of pictures end, as "_image.png"; "": as pictures do
-    data.label_ending = ".png"  # and those of labels: a picture and its label have the same name less these;
+    data.image_ending = ""  # how the names of images end, as "_image.png"; "": as images do
+    data.label_ending = ".png"  # and those of labels: an image and its label have the same name less these;
     data.split_list = ""  # file in dir of the names (less endings) of a split, as "{split}.txt"; "": all that are there
     data.random_scale = (0.5, 2.0)  # log-uniform; (): none
-    data.crop = ()  # (height, width); (): the size of the picture, whatever random_scale makes of it
+    data.crop = ()  # (height, width); (): the size of the image, whatever random_scale makes of it
     data.flip = True
     data.color_jitter = 0.0  # strength, 0 to 1: brightness, contrast and saturation change by up to this part
     data.lighting_jitter = 0.0  # sigma of the colour noise along the training set's principal components; 0: none
@@ -98,9 +93,9 @@ _NOT_NEGATIVE = ("seed", "steps", "eval_every_epochs", "checkpoint_every_epochs"
                  "data.color_jitter", "data.lighting_jitter", "optimizer.warmup_epochs", "optimizer.momentum",
                  "optimizer.weight_decay", "optimizer.poly_power", "optimizer.clip_norm")  # fmt: skip
 # Beyond these no machine, or no counter, follows.
-_MOST = {"seed": MOST_STEPS, "steps": MOST_STEPS, "batch_size": 2**16, "data.threads": 1024, "data.workers": 1024,
+_MAX = {"seed": MAX_STEPS, "steps": MAX_STEPS, "batch_size": 2**16, "data.threads": 1024, "data.workers": 1024,
          "data.prefetch": 2**16, "data.color_jitter": 1, "data.synthetic_seed": 2**30,
-         "data.synthetic_train": MOST_STEPS, "data.synthetic_val": MOST_STEPS, "model.width": 16}  # fmt: skip
+         "data.synthetic_train": MAX_STEPS, "data.synthetic_val": MAX_STEPS, "model.width": 16}  # fmt: skip
 
 
 def validate(config: ConfigDict) -> None:
@@ -116,14 +111,14 @@ def validate(config: ConfigDict) -> None:
     for name in _NOT_NEGATIVE:
         if not 0 <= setting(config, name) < math.inf:
             raise InputError(f"config.{name} is {setting(config, name)!r}; expected 0 or more")
-    for name, most in _MOST.items():
+    for name, most in _MAX.items():
         if setting(config, name) > most:
             raise InputError(f"config.{name} is {setting(config, name)!r}; expected at most {most}")
     crop, scale = config.data.crop, config.data.random_scale
     if crop and not (len(crop) == 2 and all(_is_whole(side) and side > 0 for side in crop)):
         raise InputError(f"config.data.crop is {crop!r}; expected (height, width) in pixels, as (240, 320), or ()")
-    if math.prod(crop) > MOST_PIXELS:
-        raise InputError(f"config.data.crop is {crop!r}; expected at most {MOST_PIXELS} pixels")
+    if math.prod(crop) > MAX_PIXELS:
+        raise InputError(f"config.data.crop is {crop!r}; expected at most {MAX_PIXELS} pixels")
     numbers = len(scale) == 2 and all(isinstance(factor, int | float) for factor in scale)
     if scale and not (numbers and 1 / 16 <= scale[0] <= scale[1] <= 16):
         raise InputError(
@@ -161,62 +156,7 @@ def build_model(model: ConfigDict, num_classes: int) -> GUN:
 
 def describe_network(model: ConfigDict, num_classes: int) -> dict[str, Any]:
     """What makes the network of `build_model` that one, in this version: JSON values, which a checkpoint keeps."""
-    return {"version": gun_jax.__version__, "num_classes": num_classes, **model.to_dict()}
-
-
-def save_config(
-    workdir: pathlib.Path,
-    config: ConfigDict,
-    classes: ClassMap,
-    parameters: int | None = None,
-    picture_size: tuple[int, int] | None = None,
-) -> None:
-    """Writes into the workdir: the resolved configuration, the classes, and what is known of pictures and network.
-
-    Args:
-      workdir: of the run.
-      config: of the run.
-      classes: that it trains.
-      parameters: how many the network has.
-      picture_size: (height, width) of a picture that it is evaluated on.
-    """
-    saved: dict[str, Any] = {"config": config.to_dict()}
-    saved |= {"classes": {"names": classes.names, "colors": classes.colors}}
-    saved |= {"picture_size": picture_size, "parameters": parameters}
-    write_whole(workdir / SAVED_NAME, json.dumps(saved, indent=2) + "\n")
-
-
-def saved_config(workdir: pathlib.Path) -> tuple[ConfigDict, ClassMap]:
-    """The configuration of the run in a workdir, and its classes (of which train ids, not file values, are known).
-
-    Raises:
-      InputError: there is no run, or it was written by a version with other settings.
-    """
-    path = workdir / SAVED_NAME
-    try:
-        saved = json.loads(path.read_text())
-        config = default_config()
-        config.update(_settings(saved["config"]))
-        names, colors = saved["classes"]["names"], saved["classes"]["colors"]
-        return config, ClassMap(tuple(names), tuple(map(tuple, colors)))
-    except FileNotFoundError as error:
-        raise InputError(f"{workdir} holds no run: {path} is missing; train one with train.py --workdir") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not the configuration of a run of this version: {error}") from error
-
-
-def saved_picture_size(workdir: pathlib.Path) -> tuple[int, int] | None:
-    """(height, width) of the first picture that the run in a workdir was evaluated on; None where it is not known."""
-    match json.loads((workdir / SAVED_NAME).read_text()):
-        case {"picture_size": [int(height), int(width)]} if height > 0 and width > 0:
-            return height, width
-    return None
-
-
-def saved_parameters(workdir: pathlib.Path) -> int | None:
-    """How many parameters the network of a run has, if it was written down; of a run that `saved_config` can read."""
-    count = json.loads((workdir / SAVED_NAME).read_text()).get("parameters")
-    return count if _is_whole(count) else None
+    return {"version": __version__, "num_classes": num_classes, **model.to_dict()}
 
 
 def nearest_setting(key: str) -> str | None:
@@ -240,10 +180,3 @@ def setting_names(config: ConfigDict, prefix: str = "") -> list[str]:
 def setting(config: ConfigDict, name: str) -> Any:
     """The value of the setting with this name, "data.crop"."""
     return functools.reduce(operator.getitem, name.split("."), config)
-
-
-def _settings(value: Any) -> Any:
-    """JSON knows no tuples: lists become tuples again."""
-    if isinstance(value, dict):
-        return {key: _settings(entry) for key, entry in value.items()}
-    return tuple(value) if isinstance(value, list) else value

@@ -10,6 +10,8 @@ import jaxlib
 import numpy as np
 import pytest
 
+from gun_jax.runs.workdir import save_config
+
 # What else XLA can spare on CPUs. (Programs under test inherit it, too. An XLA that does not know an option aborts.)
 QUICK_FLAGS = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 
@@ -111,7 +113,7 @@ def random_run(tmp_path_factory, random_variables):
     config = make_small_config()
     config.data.synthetic_val, config.data.synthetic_seed = 5, 7
     model = configuration.build_model(config.model, len(CITYSCAPES))
-    configuration.save_config(workdir, config, CITYSCAPES)
+    save_config(workdir, config, CITYSCAPES)
     with Checkpoints(workdir) as checkpoints:
         for step in (3, 7):
             variables = random_variables(model, seed=step)

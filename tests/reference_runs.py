@@ -1,4 +1,4 @@
-"""What tests of trainings share: outcomes of steps, rows without times, and drawn scenes as one's own pictures."""
+"""What tests of trainings share: outcomes of steps, rows without times, and drawn scenes as one's own images."""
 
 import json
 
@@ -31,7 +31,7 @@ def write_classes(root, shift=0):
 
 
 def draw_folder(root, train=6, size=(64, 128)):
-    """Drawn scenes, by default those of `small_config`, as one's own pictures."""
+    """Drawn scenes, by default those of `small_config`, as one's own images."""
     for split, count, seed in (("train", train, 0), ("val", 3, 1)):
         scenes = SyntheticScenes(count, size, seed)
         for i in range(count):

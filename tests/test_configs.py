@@ -86,7 +86,7 @@ def test_gun_is_the_paper_s_recipe(name, value):
     [("data.source", "camvid"), ("model.input_subsampling", 2), ("model.width", 1.0), ("model.encoder", "enc24shared"),
      ("optimizer.schedule", "poly")],
 )  # fmt: skip
-def test_camvid_is_the_full_network_on_half_size_pictures_with_the_rate_brought_to_its_end(name, value):
+def test_camvid_is_the_full_network_on_half_size_images_with_the_rate_brought_to_its_end(name, value):
     assert configuration.setting(load("camvid.py"), name) == value
 
 

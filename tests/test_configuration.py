@@ -14,6 +14,7 @@ from gun_jax.data.classes import CAMVID
 from gun_jax.data.pipeline import augmentations
 from gun_jax.data.sources import load_source
 from gun_jax.errors import InputError
+from gun_jax.runs.workdir import save_config, saved_config, saved_parameters
 from gun_jax.training.optimizer import learning_rate, sgd
 
 
@@ -145,7 +146,7 @@ def test_any_settings_make_a_run_or_are_refused_in_a_line(changes):
         sgd(config.optimizer, learning_rate(config.optimizer, 10.0, 100))
         source = load_source(config.data, "train")
         assert len(source) > 0
-        config.data.lighting_jitter = 0.0  # it looks at hundreds of pictures
+        config.data.lighting_jitter = 0.0  # it looks at hundreds of images
         augmentations(config.data, source)
     except InputError as error:
         assert "\n" not in str(error)
@@ -215,8 +216,8 @@ def changed():
 
 
 def test_a_configuration_comes_back_from_the_workdir(tmp_path, changed):
-    configuration.save_config(tmp_path / "run", changed, CAMVID)
-    config, classes = configuration.saved_config(tmp_path / "run")
+    save_config(tmp_path / "run", changed, CAMVID)
+    config, classes = saved_config(tmp_path / "run")
     assert config.to_dict() == changed.to_dict()
     kinds = [
         {name: type(configuration.setting(one, name)) for name in configuration.setting_names(one)}
@@ -228,24 +229,24 @@ def test_a_configuration_comes_back_from_the_workdir(tmp_path, changed):
 
 
 def test_a_configuration_from_before_a_setting_existed_has_its_default(tmp_path, changed):
-    configuration.save_config(tmp_path, changed, CAMVID)
+    save_config(tmp_path, changed, CAMVID)
     path = tmp_path / "config.json"
     saved = json.loads(path.read_text())
     for name in ("image_ending", "label_ending", "split_list"):
         del saved["config"]["data"][name]
     del saved["parameters"]
     path.write_text(json.dumps(saved))
-    assert configuration.saved_config(tmp_path)[0].to_dict() == changed.to_dict()
-    assert configuration.saved_parameters(tmp_path) is None
+    assert saved_config(tmp_path)[0].to_dict() == changed.to_dict()
+    assert saved_parameters(tmp_path) is None
 
 
 def test_the_number_of_parameters_comes_back_from_the_workdir(tmp_path, changed):
-    configuration.save_config(tmp_path, changed, CAMVID, 12345)
-    assert configuration.saved_parameters(tmp_path) == 12345
+    save_config(tmp_path, changed, CAMVID, 12345)
+    assert saved_parameters(tmp_path) == 12345
 
 
 def test_the_saved_configuration_is_strict_json(tmp_path, changed, strict_json):
-    configuration.save_config(tmp_path, changed, CAMVID)
+    save_config(tmp_path, changed, CAMVID)
     saved = strict_json((tmp_path / "config.json").read_text())
     assert saved["config"]["data"]["crop"] == [240, 320]
     assert saved["classes"]["names"] == list(CAMVID.names)
@@ -253,12 +254,12 @@ def test_the_saved_configuration_is_strict_json(tmp_path, changed, strict_json):
 
 def test_a_folder_without_a_run_is_refused_in_a_line(tmp_path):
     with pytest.raises(InputError, match=rf"^{tmp_path} holds no run: {tmp_path}/config\.json is missing; .*$"):
-        configuration.saved_config(tmp_path)
+        saved_config(tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "list", "no classes", "unknown setting", "other type", "colours"])
 def test_a_damaged_configuration_is_refused_in_a_line(tmp_path, changed, damage):
-    configuration.save_config(tmp_path, changed, CAMVID)
+    save_config(tmp_path, changed, CAMVID)
     path = tmp_path / "config.json"
     saved = json.loads(path.read_text())
     if damage == "no classes":
@@ -272,6 +273,6 @@ def test_a_damaged_configuration_is_refused_in_a_line(tmp_path, changed, damage)
     text = {"cut": path.read_text()[:100], "empty": "", "list": "[1, 2]"}.get(damage, json.dumps(saved))
     path.write_text(text)
     with pytest.raises(InputError) as caught:
-        configuration.saved_config(tmp_path)
+        saved_config(tmp_path)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(f"{path} is not the configuration of a run")

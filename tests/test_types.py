@@ -18,9 +18,9 @@ import numpy as np
 import gun_jax
 
 
-def label(pictures: jax.Array) -> jax.Array:
+def label(images: jax.Array) -> jax.Array:
     model = gun_jax.GUN(num_classes=19, encoder="enc24", guidance=None, width=0.5, dtype=jnp.bfloat16)
-    images = gun_jax.normalise(pictures)
+    images = gun_jax.normalise(images)
     variables = model.init(jax.random.key(0), images)
     labels = model.apply(variables, images, output_size=(64, 64), method="predict")
     assert isinstance(labels, jax.Array)  # Flax says no more than that it may be anything

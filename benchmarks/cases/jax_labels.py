@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import gun_jax
-from gun_jax.system import runtime
 from benchmarks.variables import random_variables
+from gun_jax.system import runtime
 
 
 def labels(size: tuple[int, int], batch: int, onednn: bool = False, **network) -> Callable[[], object]:

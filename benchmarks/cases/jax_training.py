@@ -11,7 +11,7 @@ import optax
 import gun_jax
 from gun_jax.system import runtime
 from gun_jax.training.state import create_state
-from gun_jax.training.step import data_mesh, make_train_step, replicated, split
+from gun_jax.training.step import batch_sharding, data_mesh, make_train_step, replicated
 
 
 def training(size: tuple[int, int], batch: int, onednn: bool = False) -> Callable[[], object]:
@@ -21,11 +21,11 @@ def training(size: tuple[int, int], batch: int, onednn: bool = False) -> Callabl
     model, optimizer = gun_jax.GUN(19, input_subsampling=2), optax.sgd(1e-3, 0.9)
     mesh = data_mesh()
     state = jax.device_put(create_state(model, optimizer, seed=0), replicated(mesh))
-    step = make_train_step(model, optimizer, mesh, forget=True)
+    step = make_train_step(model, optimizer, mesh, clear_caches=True)
     numbers = np.random.default_rng(0)
     images = numbers.integers(0, 256, (batch, *size, 3), np.uint8)
     labels = numbers.integers(0, 19, (batch, *size), np.uint8)
-    data = jax.device_put({"image": images, "label": labels}, split(mesh))
+    data = jax.device_put({"image": images, "label": labels}, batch_sharding(mesh))
 
     def run():
         nonlocal state

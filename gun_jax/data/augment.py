@@ -1,6 +1,6 @@
 """Augmentations (section 5.4): random transformations of a record, each drawn from its record's own generator.
 
-They take and give `{"image": uint8 (H, W, 3), "label": uint8 (H, W), "id": str}`. Pictures are mixed bilinearly, and
+They take and give `{"image": uint8 (H, W, 3), "label": uint8 (H, W), "id": str}`. Images are mixed bilinearly, and
 averaged when they shrink to less than a half; labels are taken from the nearest pixel.
 """
 
@@ -43,11 +43,11 @@ class RandomScale(grain.transforms.RandomMap):
 class RandomCrop(grain.transforms.RandomMap):
     """Cuts out a window of (height, width) at a random place.
 
-    A picture that is smaller lies at a random place in the window; around it the image has ImageNet's mean colour,
+    An image that is smaller lies at a random place in the window; around it the image has ImageNet's mean colour,
     which is 0 once normalised (unless colours are jittered afterwards), and the label `IGNORE`.
 
     Attributes:
-      size: (height, width) of the window; (): that of the picture before `RandomScale`.
+      size: (height, width) of the window; (): that of the image before `RandomScale`.
     """
 
     size: tuple[int, int] | tuple[()] = ()
@@ -84,8 +84,8 @@ class RandomFlip(grain.transforms.RandomMap):
 class ColorJitter(grain.transforms.RandomMap):
     """Changes brightness, contrast and saturation, in random order (section 3.1), each by a factor of its own.
 
-    A factor f is uniform in [1 - strength, 1 + strength]. Brightness mixes the picture with black, contrast with the
-    mean of its greys, saturation with its own greys: f * picture + (1 - f) * other. The values are cut to 0 to 255
+    A factor f is uniform in [1 - strength, 1 + strength]. Brightness mixes the image with black, contrast with the
+    mean of its greys, saturation with its own greys: f * image + (1 - f) * other. The values are cut to 0 to 255
     once, at the end. Grey is ITU-R BT.601's luma.
 
     Attributes:
@@ -141,7 +141,7 @@ def color_covariance(source: Source, pictures: int = 128) -> np.ndarray:
 
     Args:
       source: the data set.
-      pictures: how many of it to read, spread evenly; all of a smaller one.
+      images: how many of it to read, spread evenly; all of a smaller one.
     """
     count, total, products = 0, np.zeros(3), np.zeros((3, 3))
     for index in np.unique(np.linspace(0, len(source) - 1, pictures).round().astype(int)):
@@ -161,6 +161,6 @@ def _to_bytes(image: np.ndarray) -> np.ndarray:
 
 
 def _place(length: int, window: int, rng: np.random.Generator) -> tuple[int, int, int]:
-    """Along one axis: where in the window, from where in the picture, and how many pixels."""
+    """Along one axis: where in the window, from where in the image, and how many pixels."""
     offset = int(rng.integers(abs(length - window) + 1))
     return (offset, 0, length) if length <= window else (0, offset, window)

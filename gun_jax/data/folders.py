@@ -1,4 +1,4 @@
-"""Pictures and labels in two folders, as most data sets lie on a disk."""
+"""Images and labels in two folders, as most data sets lie on a disk."""
 
 import hashlib
 import json
@@ -13,29 +13,29 @@ from gun_jax.data.classes import ClassMap
 from gun_jax.data.images import read_image, read_instances, read_label, read_label_colors
 from gun_jax.errors import InputError
 
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
 class FolderSource:
-    """Pairs of picture and label files below two folders.
+    """Pairs of image and label files below two folders.
 
     A pair has the same path below its folder, less the ending: `images/berlin/a_image.png` and
-    `labels/berlin/a_label.png` are one with `image_ending="_image.png"`, `label_ending="_label.png"`. Pictures and
+    `labels/berlin/a_label.png` are one with `image_ending="_image.png"`, `label_ending="_label.png"`. Images and
     labels may lie in one folder: a file that has both endings is what the longer one says.
 
     Args:
-      images: folder of the pictures, searched with all folders in it.
-      labels: folder of the label pictures: one byte a pixel, a value of the class map; or, for a map of colours, its
+      images: folder of the images, searched with all folders in it.
+      labels: folder of the label images: one byte a pixel, a value of the class map; or, for a map of colours, its
         colours. None: records have no "label".
       classes: the class map.
-      image_ending: how the name of a picture ends; by default any of `PICTURE_ENDINGS`.
+      image_ending: how the name of an image ends; by default any of `IMAGE_ENDINGS`.
       label_ending: how the name of a label ends; by default ".png".
-      instance_ending: how the name of a picture of instances ends, which lies beside the label; records then have
+      instance_ending: how the name of an image of instances ends, which lies beside the label; records then have
         "instances", int32 (H, W).
       chosen: the pairs to take, by their paths below the folders, less the endings; by default all.
 
     Raises:
-      InputError: a folder is missing or holds no picture, a picture has no label, or one that was chosen is not there.
+      InputError: a folder is missing or holds no image, an image has no label, or one that was chosen is not there.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class FolderSource:
         images: str | os.PathLike,
         labels: str | os.PathLike | None,
         classes: ClassMap,
-        image_ending: str | tuple[str, ...] = PICTURE_ENDINGS,
+        image_ending: str | tuple[str, ...] = IMAGE_ENDINGS,
         label_ending: str = ".png",
         instance_ending: str | None = None,
         chosen: Collection[str] | None = None,
@@ -71,7 +71,7 @@ class FolderSource:
         return len(self._pairs)
 
     def paths(self, index: int) -> list[pathlib.Path]:
-        """The picture file of pair `index`, and its label file."""
+        """The image file of pair `index`, and its label file."""
         _, image_file, label_file = self._pairs[operator.index(index)]
         return [self.images / image_file] + ([self.labels / label_file] if self.labels else [])
 
@@ -79,7 +79,7 @@ class FolderSource:
         """Reads pair `index`.
 
         Raises:
-          InputError: a file is no picture, the two sizes differ, or the label holds a value outside the class map.
+          InputError: a file is no image, the two sizes differ, or the label holds a value outside the class map.
         """
         key, image_file, label_file = self._pairs[operator.index(index)]
         image = read_image(self.images / image_file)
@@ -96,7 +96,7 @@ class FolderSource:
         return record
 
     def _read(self, read: Callable, file: str, image_file: str, image: np.ndarray) -> np.ndarray:
-        """Reads a label or instance picture, which has to have the size of its image."""
+        """Reads a label or instance image, which has to have the size of its image."""
         assert self.labels is not None
         picture = read(self.labels / file)
         if picture.shape[:2] != image.shape[:2]:
@@ -108,7 +108,7 @@ class FolderSource:
 
     def __repr__(self) -> str:
         if self.labels is None:
-            return f"FolderSource({str(self.images)!r}, {len(self)} pictures)"
+            return f"FolderSource({str(self.images)!r}, {len(self)} images)"
         return f"FolderSource({str(self.images)!r}, {str(self.labels)!r}, {len(self)} pairs)"
 
 
@@ -116,11 +116,11 @@ def _chosen(files: dict[str, str], chosen: Collection[str], folder: pathlib.Path
     missing = next((name for name in chosen if name not in files), None)
     if missing is not None:
         raise InputError(
-            f"folder {folder} has no picture {missing!r}, which is in the list of the split; expected a path below the "
+            f"folder {folder} has no image {missing!r}, which is in the list of the split; expected a path below the "
             f"folder without its ending, as {next(iter(files))!r}"
         )
     if not chosen:
-        raise InputError(f"the list of the split names none of the pictures in {folder}; expected one at least")
+        raise InputError(f"the list of the split names none of the images in {folder}; expected one at least")
     chosen = frozenset(chosen)
     return {key: file for key, file in files.items() if key in chosen}
 

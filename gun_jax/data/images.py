@@ -1,4 +1,4 @@
-"""Reading picture and label files into the arrays that the rest of the package trusts."""
+"""Reading image and label files into the arrays that the rest of the package trusts."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ _INSTANCE_MODES = ("L", "I", "I;16", "I;16B")
 _PNG, _PNG_KIND, _GREY_OF_8_BITS, _PNG_END = b"\x89PNG\r\n\x1a\n", slice(24, 26), b"\x08\x00", b"IEND\xaeB`\x82"
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _TRAILER = 2**16  # bytes after the end of a PNG that some programs leave
-MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 2**26  # of a picture: beyond, Pillow warns of decompression bombs
+MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**26  # of an image: beyond, Pillow warns of decompression bombs
 _SPREAD = {"L;2": 85, "L;4": 17}  # by Pillow's name of how the file stores them
 
 
@@ -38,17 +38,17 @@ def normalise(images: jax.Array) -> jax.Array:
 
 
 def read_image(path: str | os.PathLike, upright: bool = False) -> np.ndarray:
-    """Reads a picture: uint8 (H, W, 3) RGB.
+    """Reads an image: uint8 (H, W, 3) RGB.
 
-    Grey pictures get three equal channels, a transparency channel is dropped, 16 bits are scaled to 8.
+    Grey images get three equal channels, a transparency channel is dropped, 16 bits are scaled to 8.
 
     Args:
       path: of the file.
-      upright: whether the picture is turned as its metadata say (EXIF's orientation, as cameras write it); labels
-        belong to pictures as they are stored.
+      upright: whether the image is turned as its metadata say (EXIF's orientation, as cameras write it); labels
+        belong to images as they are stored.
 
     Raises:
-      InputError: no such file, not a whole picture, one of another kind of number, or of more than `MOST_PIXELS`.
+      InputError: no such file, not a whole image, one of another kind of number, or of more than `MAX_PIXELS`.
     """
     return decode_image(_content("image", path), f"image {path}", upright)
 
@@ -56,14 +56,14 @@ def read_image(path: str | os.PathLike, upright: bool = False) -> np.ndarray:
 def decode_image(content: bytes, what: str, upright: bool = False) -> np.ndarray:
     """As `read_image`, of the bytes of a file; `what` names it in errors."""
     _check_whole(what, content)
-    picture = _decode(content, what)
-    return _turned(picture, _orientation(content)) if upright else picture
+    image = _decode(content, what)
+    return _turned(image, _orientation(content)) if upright else image
 
 
 def read_label_colors(path: str | os.PathLike) -> np.ndarray:
-    """Reads a label picture that shows classes by their colours, as `read_image` does: uint8 (H, W, 3) RGB.
+    """Reads a label image that shows classes by their colours, as `read_image` does: uint8 (H, W, 3) RGB.
 
-    Of a palette picture the palette's colours.
+    Of a palette image the palette's colours.
 
     Raises:
       InputError: as `read_image`.
@@ -73,49 +73,49 @@ def read_label_colors(path: str | os.PathLike) -> np.ndarray:
 
 def _decode(content: bytes, what: str) -> np.ndarray:
     try:
-        picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:  # a header that promises more pixels than OpenCV takes
         raise InputError(f"{what} is damaged or too large: OpenCV cannot decode it") from error
-    if picture is None:
-        raise InputError(f"{what} is not a picture that OpenCV reads; expected PNG, JPEG, TIFF, BMP or WebP")
-    if picture.dtype == np.uint16:
-        picture = ((picture.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 is 255
-    if picture.dtype != np.uint8:
-        raise InputError(f"{what} holds {picture.dtype} numbers; save it with 8 or 16 bits a channel")
-    if picture.ndim == 2:
-        return cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
-    code = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}.get(picture.shape[2])
+    if image is None:
+        raise InputError(f"{what} is not an image that OpenCV reads; expected PNG, JPEG, TIFF, BMP or WebP")
+    if image.dtype == np.uint16:
+        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 is 255
+    if image.dtype != np.uint8:
+        raise InputError(f"{what} holds {image.dtype} numbers; save it with 8 or 16 bits a channel")
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    code = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}.get(image.shape[2])
     if code is None:
-        raise InputError(f"{what} has {picture.shape[2]} channels; save it as grey, RGB or RGBA")
-    return cv2.cvtColor(picture, code)
+        raise InputError(f"{what} has {image.shape[2]} channels; save it as grey, RGB or RGBA")
+    return cv2.cvtColor(image, code)
 
 
 def _orientation(content: bytes) -> int:
     """EXIF's orientation, 1 (upright) to 8."""
     with (
         contextlib.suppress(UnidentifiedImageError, OSError, SyntaxError, ValueError),
-        Image.open(io.BytesIO(content)) as picture,
+        Image.open(io.BytesIO(content)) as image,
     ):
-        return picture.getexif().get(ExifTags.Base.Orientation, 1)
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
     return 1
 
 
-def _turned(picture: np.ndarray, orientation: int) -> np.ndarray:
-    """Undoes an orientation of EXIF: the stored row 0 is the picture's top, bottom, left or right side."""
+def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Undoes an orientation of EXIF: the stored row 0 is the image's top, bottom, left or right side."""
     if orientation in (5, 6, 7, 8):
-        picture = picture.transpose(1, 0, 2)
+        image = image.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):
-        picture = picture[::-1]
+        image = image[::-1]
     if orientation in (2, 3, 6, 7):
-        picture = picture[:, ::-1]
-    return np.ascontiguousarray(picture)
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
 
 
 def read_label(path: str | os.PathLike) -> np.ndarray:
-    """Reads a label picture: uint8 (H, W), the numbers in the file (of a palette picture, the indices).
+    """Reads a label image: uint8 (H, W), the numbers in the file (of a palette image, the indices).
 
     Raises:
-      InputError: no such file, not a whole picture, of too many pixels, more than one number a pixel, or 16 bits of it.
+      InputError: no such file, not a whole image, of too many pixels, more than one number a pixel, or 16 bits of it.
     """
     content = _content("label", path)
     _check_whole(f"label {path}", content)
@@ -125,11 +125,11 @@ def read_label(path: str | os.PathLike) -> np.ndarray:
     expected = (
         'one byte a pixel, the class\'s number (grey or palette PNG), or a class map that says "labels": "colors"'
     )
-    with _opened(path, content, _LABEL_MODES, expected) as picture:
-        # Pillow spreads the numbers of grey pictures of 2 and 4 bits over 0 to 255.
-        stored = getattr(picture, "tile", None)
+    with _opened(path, content, _LABEL_MODES, expected) as image:
+        # Pillow spreads the numbers of grey images of 2 and 4 bits over 0 to 255.
+        stored = getattr(image, "tile", None)
         spread = _SPREAD.get(str(stored[0][3]), 1) if stored else 1
-        return np.asarray(picture).astype(np.uint8) // spread
+        return np.asarray(image).astype(np.uint8) // spread
 
 
 def _plain_grey(content: bytes) -> np.ndarray | None:
@@ -142,29 +142,29 @@ def _plain_grey(content: bytes) -> np.ndarray | None:
 
 
 def read_instances(path: str | os.PathLike) -> np.ndarray:
-    """Reads a picture of instances, as Cityscapes' `instanceIds`: int32 (H, W), the numbers in the file.
+    """Reads an image of instances, as Cityscapes' `instanceIds`: int32 (H, W), the numbers in the file.
 
     Raises:
-      InputError: no such file, not a whole picture, more than one number a pixel, or too many pixels.
+      InputError: no such file, not a whole image, more than one number a pixel, or too many pixels.
     """
     content = _content("label", path)
     _check_whole(f"label {path}", content)
-    with _opened(path, content, _INSTANCE_MODES, "one number a pixel, of 8 or 16 bits") as picture:
-        return np.asarray(picture).astype(np.int32)
+    with _opened(path, content, _INSTANCE_MODES, "one number a pixel, of 8 or 16 bits") as image:
+        return np.asarray(image).astype(np.int32)
 
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike, content: bytes, modes: tuple[str, ...], expected: str) -> Iterator[Image.Image]:
-    """A picture of numbers, while it is read; what is wrong with it as an InputError."""
+    """An image of numbers, while it is read; what is wrong with it as an InputError."""
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            if picture.mode not in modes:
-                raise InputError(f"label {path} is a picture of mode {picture.mode}; expected {expected}")
-            yield picture
+        with Image.open(io.BytesIO(content)) as image:
+            if image.mode not in modes:
+                raise InputError(f"label {path} is an image of mode {image.mode}; expected {expected}")
+            yield image
     except InputError:
         raise
     except UnidentifiedImageError as error:
-        raise InputError(f"label {path} is not a picture; expected a grey or palette PNG of class numbers") from error
+        raise InputError(f"label {path} is not an image; expected a grey or palette PNG of class numbers") from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow calls damaged
         raise InputError(f"label {path} cannot be read: {error}") from error
 
@@ -181,18 +181,18 @@ def _content(kind: str, path: str | os.PathLike) -> bytes:
 
 
 def _check_whole(what: str, content: bytes) -> None:
-    """Refuses pictures that OpenCV and Pillow would decode in part, or for which they would fill the memory."""
+    """Refuses images that OpenCV and Pillow would decode in part, or for which they would fill the memory."""
     if (content.startswith(_PNG) and _PNG_END not in content[-_TRAILER:]) or _is_cut_jpeg(content):
         raise InputError(f"{what} is cut off; copy it anew")
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            width, height = picture.size
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{what} has too many pixels; expected at most {MOST_PIXELS}") from error
+        raise InputError(f"{what} has too many pixels; expected at most {MAX_PIXELS}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
         return  # OpenCV reads more kinds; and both say what is wrong
-    if width * height > MOST_PIXELS:
-        raise InputError(f"{what} is {width}x{height}; expected at most {MOST_PIXELS} pixels: cut it into parts")
+    if width * height > MAX_PIXELS:
+        raise InputError(f"{what} is {width}x{height}; expected at most {MAX_PIXELS} pixels: cut it into parts")
 
 
 def _is_cut_jpeg(content: bytes) -> bool:

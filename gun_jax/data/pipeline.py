@@ -22,11 +22,11 @@ from gun_jax.data.augment import (
     RandomScale,
     color_covariance,
 )
-from gun_jax.data.sources import Source
 from gun_jax.data.skip_bad import SkippingSource
+from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
 
-_LOOKED_AT = 8  # pictures, to judge a crop
+_LOOKED_AT = 8  # images, to judge a crop
 _ROUNDS = 1_000_000  # through the source: more than any run; Grain's endless repetition cannot be cut into batches of 1
 
 
@@ -73,12 +73,12 @@ def training_batches(
       `data.on_bad_record="skip"` left out.
 
     Raises:
-      InputError: the batch does not divide among the processes, or no picture is near the size of the crop; or, at a
+      InputError: the batch does not divide among the processes, or no image is near the size of the crop; or, at a
         record, what the source finds wrong.
     """
     index, count = process
     if not len(source):
-        raise InputError(f"{source} is empty; expected a picture at least")
+        raise InputError(f"{source} is empty; expected an image at least")
     if batch_size < 1 or batch_size % count:
         raise InputError(f"config.batch_size is {batch_size}; expected a multiple of the {count} processes")
     if data.on_bad_record == "skip":
@@ -115,7 +115,7 @@ def _end_with_the_training() -> None:
 
 
 def _check_crop(data: ConfigDict, source: Source) -> None:
-    """Refuses a crop that is higher and wider than all pictures looked at, however `random_scale` enlarges them."""
+    """Refuses a crop that is higher and wider than all images looked at, however `random_scale` enlarges them."""
     enlarged = data.random_scale[1] if data.random_scale else 1.0
     largest = (0, 0)
     for index in range(0, len(source), max(1, len(source) // _LOOKED_AT)):
@@ -125,7 +125,7 @@ def _check_crop(data: ConfigDict, source: Source) -> None:
         largest = max(largest, size)
     raise InputError(
         f"config.data.crop is {tuple(data.crop)}; expected a height or a width of at most {enlarged:g} times "
-        f"those of the pictures, which are up to {largest} in {source}: each would lie in the middle of padding"
+        f"those of the images, which are up to {largest} in {source}: each would lie in the middle of padding"
     )
 
 

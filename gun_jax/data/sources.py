@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from gun_jax.data import tfds
 from gun_jax.data.classes import CAMVID, CITYSCAPES, ClassMap, load_class_map
-from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource
+from gun_jax.data.folders import IMAGE_ENDINGS, FolderSource
 from gun_jax.data.splits import CITYSCAPES_COUNTS, check_length, read_split_list
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError, one_of
@@ -40,13 +40,13 @@ class Layout:
     images: str
     labels: str
     classes: ClassMap | None = None  # None: from the file that the configuration names
-    image_ending: str | tuple[str, ...] = PICTURE_ENDINGS
+    image_ending: str | tuple[str, ...] = IMAGE_ENDINGS
     label_ending: str = ".png"
     instance_ending: str | None = None
-    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)  # pictures of a split, where they are known
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)  # images of a split, where they are known
     title: str = ""
     remedy: str = ""
-    split_list: str = ""  # file of the names of a split's pictures; "": all that are there
+    split_list: str = ""  # file of the names of a split's images; "": all that are there
 
 
 LAYOUTS = {
@@ -65,7 +65,7 @@ LAYOUTS = {
     "camvid": Layout(
         "{split}", "{split}annot", CAMVID, title="CamVid", remedy="put the SegNet split of CamVid (480x360) there"
     ),
-    "folder": Layout("{split}/images", "{split}/labels", title="your data", remedy="put your pictures there"),
+    "folder": Layout("{split}/images", "{split}/labels", title="your data", remedy="put your images there"),
 }
 
 
@@ -116,7 +116,7 @@ def find_data_dir(data: ConfigDict, split: str = "train") -> pathlib.Path | None
     the folder in it that has the source's name.
 
     Raises:
-      InputError: neither has the folder of the split's pictures.
+      InputError: neither has the folder of the split's images.
     """
     if data.source == "synthetic":
         return None
@@ -147,7 +147,7 @@ def _layout(data: ConfigDict) -> Layout:
             layout,
             images=data.images,
             labels=data.labels,
-            image_ending=data.image_ending or PICTURE_ENDINGS,
+            image_ending=data.image_ending or IMAGE_ENDINGS,
             label_ending=data.label_ending,
             split_list=data.split_list,
         )

@@ -1,24 +1,24 @@
-"""Which pictures a split has: how many, if it is published, so that half an archive does not pass; or by a list."""
+"""Which images a split has: how many, if it is published, so that half an archive does not pass; or by a list."""
 
 import pathlib
 
 from gun_jax.errors import InputError
 
-# www.cityscapes-dataset.com/examples: 5000 pictures with fine labels (those of test are kept back).
+# www.cityscapes-dataset.com/examples: 5000 images with fine labels (those of test are kept back).
 CITYSCAPES_COUNTS = {"train": 2975, "val": 500, "test": 1525}
 
 
 def check_length(found: int, split: str, expected: int | None, where: str, remedy: str) -> None:
-    """Raises an InputError unless a split has as many pictures as expected (None: not known)."""
+    """Raises an InputError unless a split has as many images as expected (None: not known)."""
     if expected is not None and found != expected:
         raise InputError(
-            f"{where}: found {found} of the {expected} pictures of {split}; {remedy}, or take what is there with "
+            f"{where}: found {found} of the {expected} images of {split}; {remedy}, or take what is there with "
             "--config.data.partial=True (evaluate.py: --partial)"
         )
 
 
 def read_split_list(path: pathlib.Path) -> list[str]:
-    """The names in a list of a split's pictures: a line each, the path below the folder of pictures less its ending.
+    """The names in a list of a split's images: a line each, the path below the folder of images less its ending.
 
     Raises:
       InputError: it cannot be read.
@@ -27,5 +27,5 @@ def read_split_list(path: pathlib.Path) -> list[str]:
         content = path.read_bytes().decode(errors="surrogateescape")  # as names of files are
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"list of a split {path}: {reason}; expected a file with a picture's name a line") from error
+        raise InputError(f"list of a split {path}: {reason}; expected a file with an image's name a line") from error
     return [line for line in (line.removesuffix("\r") for line in content.split("\n")) if line.strip()]

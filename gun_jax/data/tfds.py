@@ -1,7 +1,7 @@
 """Cityscapes through TensorFlow Datasets: its builder `cityscapes/semantic_segmentation`, as random access.
 
 TensorFlow is needed to prepare the data set once, not to read it after that: reading takes tensorflow-datasets and
-array_record alone. The builder keeps pictures and labels as the archives hold them, not the instance ids; its splits
+array_record alone. The builder keeps images and labels as the archives hold them, not the instance ids; its splits
 are train, validation and test, each in a shuffled order of its own.
 """
 
@@ -72,7 +72,7 @@ class CityscapesTFDS:
         """Reads record `index`.
 
         Raises:
-          InputError: picture and label are of two sizes, or the label holds a value outside the class map.
+          InputError: image and label are of two sizes, or the label holds a value outside the class map.
         """
         index = operator.index(index)
         if not -len(self) <= index < len(self):
@@ -173,9 +173,7 @@ def _check_archives(root: pathlib.Path, partial: bool) -> None:
         if not partial:
             check_length(len(found), split, count, f"Cityscapes, {root / IMAGE_ZIP}", _AGAIN)
         if not found:
-            raise InputError(
-                f"{root / IMAGE_ZIP} holds no picture of {split}, and TFDS takes no data without; {_AGAIN}"
-            )
+            raise InputError(f"{root / IMAGE_ZIP} holds no image of {split}, and TFDS takes no data without; {_AGAIN}")
         wanted = [re.sub("leftImg8bit(?=/)", "gtFine", name, count=1) for name in found]
         wanted = [name.replace("_leftImg8bit.png", "_gtFine_labelIds.png") for name in wanted]
         missing = [name for name in wanted if name not in labels]

@@ -10,10 +10,10 @@ from ml_collections import ConfigDict
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
-from gun_jax.system.files import write_whole
-from gun_jax.runs.loading import Trained, on_one_image
 from gun_jax.metrics.confusion import none_for_nan
 from gun_jax.metrics.trimap import Trimap
+from gun_jax.runs.loading import Trained, on_one_image
+from gun_jax.system.files import atomic_write
 from gun_jax.visualisation import Crop, crop_figure, most_mended, trimap_figure, write_png
 
 BASELINE = "baseline"
@@ -39,20 +39,20 @@ def compare_boundaries(
 
     What it is compared with is the first of the other networks that upsamples bilinearly (the paper's baseline), or, if
     none does, bilinear upsampling of its own logits. The curves are those of all networks; the crops are the best of
-    each sixth of the pictures.
+    each sixth of the images.
 
     Args:
       networks: workdir and network; the first is the one that the report is about.
-      source: the pictures.
+      source: the images.
       split: which ones they are.
       folder: where to write `SPLIT-trimap.json`, `SPLIT-trimap.png` and `SPLIT-boundaries.png`.
-      progress: called after every picture.
+      progress: called after every image.
 
     Returns:
       The files written: without the last one if the first network does not mend anything.
 
     Raises:
-      InputError: a network of other classes, something wrong with a picture, or a file that cannot be written.
+      InputError: a network of other classes, something wrong with an image, or a file that cannot be written.
     """
     classes = source.classes
     for workdir, trained in networks:
@@ -66,9 +66,10 @@ def compare_boundaries(
         runs.append(networks[0])
     trimaps = [Trimap(len(classes)) for _ in names]
     labels_of = [
-        on_one_image(trained, "explain" if index == 0 else "predict") for index, (_, trained) in enumerate(networks)
+        on_one_image(trained, "predict_with_offsets" if index == 0 else "predict")
+        for index, (_, trained) in enumerate(networks)
     ]
-    crops: dict[int, Crop] = {}  # of each part of the split, since the pictures of a video resemble their neighbours
+    crops: dict[int, Crop] = {}  # of each part of the split, since the images of a video resemble their neighbours
     for index in range(len(source)):
         record = source[index]
         image, truth = record["image"], record["label"]
@@ -118,6 +119,6 @@ def _write_curves(
         )
     content = {"split": split, "distances": distances, "baseline": baseline, "curves": curves}
     paths = [folder / f"{split}-trimap.json", folder / f"{split}-trimap.png"]
-    write_whole(paths[0], json.dumps(content, indent=2) + "\n")
+    atomic_write(paths[0], json.dumps(content, indent=2) + "\n")
     write_png(paths[1], trimap_figure(distances, by_seed, baseline))
     return paths

@@ -12,20 +12,20 @@ import rich.console
 import rich.progress
 from ml_collections import ConfigDict
 
-from gun_jax.configuration import SAVED_NAME, saved_config
 from gun_jax.data.classes import CITYSCAPES, ClassMap
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError
-from gun_jax.system.files import write_whole
-from gun_jax.runs.loading import Trained, load_checkpoint, on_one_image
-from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
-from gun_jax.metrics.confusion import ConfusionMatrix
-from gun_jax.system.distributed import is_first
 from gun_jax.evaluation.score_table import score_table
 from gun_jax.evaluation.scoring import Each, Label, make_scorer, score_labels
 from gun_jax.evaluation.submission import check_folder, write_submission
+from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
+from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.runs.checkpoints import saved_steps
+from gun_jax.runs.loading import Trained, load_checkpoint, on_one_image
 from gun_jax.runs.rows import METRICS_NAME, read_rows
+from gun_jax.runs.workdir import SAVED_NAME, saved_config
+from gun_jax.system.distributed import is_main
+from gun_jax.system.files import atomic_write
 
 RUNS = pathlib.Path("runs")
 FOLDER = "evaluation"  # in the workdir
@@ -56,22 +56,22 @@ def evaluate(
     trimap: bool = False,
     against: Sequence[pathlib.Path] = (),
     report: bool = False,
-    report_pictures: int = 4,
+    report_images: int = 4,
 ) -> dict[str, Any]:
     """Scores a checkpoint on a split, shows the table, and writes `WORKDIR/evaluation/SPLIT.json`.
 
     Args:
       workdir: of the run.
       split: of its data set; by default the one that it was evaluated on while training.
-      panels: number of pictures to draw, spread evenly over the split: `WORKDIR/evaluation/SPLIT/*.png`, and with
+      panels: number of images to draw, spread evenly over the split: `WORKDIR/evaluation/SPLIT/*.png`, and with
         them the curves of the training: `WORKDIR/evaluation/curves.png`.
       step: of the checkpoint; by default the newest.
       data_dir: where the data lies, if no longer where the run found it.
-      partial: take a split of which pictures are missing, also if the run does not.
+      partial: take a split of which images are missing, also if the run does not.
       trimap: whether to measure and draw the curves and crops of Figure 4 (see `gun_jax.evaluation.boundaries`).
       against: workdirs of the runs that the trimap compares with, at their newest checkpoints.
       report: whether to write the page `WORKDIR/evaluation/SPLIT-report.html` (see `gun_jax.evaluation.report`).
-      report_pictures: how many of the worst pictures, and of the best, it shall show.
+      report_images: how many of the worst images, and of the best, it shall show.
 
     Returns:
       What the file holds: "split", "step", "images", "miou" and "accuracy" (fractions), "iou" (class name to fraction,
@@ -83,8 +83,8 @@ def evaluate(
     """
     if panels < 0:
         raise InputError(f"--panels is {panels}; expected 0 or more")
-    if report_pictures < 0:
-        raise InputError(f"--report_pictures is {report_pictures}; expected 0 or more")
+    if report_images < 0:
+        raise InputError(f"--report_images is {report_images}; expected 0 or more")
     if against and not trimap:
         raise InputError("--against is what the trimap compares with; add --trimap")
     trained = load_checkpoint(workdir, step)
@@ -99,12 +99,14 @@ def evaluate(
     console = rich.console.Console(highlight=False, markup=False)
     scorer = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
     score = functools.partial(scorer, trained.variables, source)
-    survey = None
+    per_image = None
     if report:
-        from gun_jax.evaluation.report import Survey  # here and below: Jinja2, Matplotlib and TensorBoard load slowly
+        from gun_jax.evaluation.report import (
+            PerImageScores,  # here and below: Jinja2, Matplotlib and TensorBoard load slowly
+        )
 
-        survey = Survey(len(trained.classes), trimap=not trimap)
-    scores = _scores(score, source, split, trained.step, console, survey.add if survey else None)
+        per_image = PerImageScores(len(trained.classes), trimap=not trimap)
+    scores = _scores(score, source, split, trained.step, console, per_image.add if per_image else None)
     folder = workdir / FOLDER
     _publish(scores, workdir, trained.config, folder / f"{split}.json", console)
     if trimap:
@@ -124,14 +126,14 @@ def evaluate(
 
             curve_figure(rows, folder / "curves.png")
             console.print(f"drew {folder / 'curves.png'}", soft_wrap=True)
-    if survey:
+    if per_image:
         from gun_jax.evaluation.report import write_report
 
         page, curves = folder / f"{split}-report.html", folder / f"{split}-trimap.json" if trimap else None
         with _progress(console) as progress:
-            bar = progress.add_task("report", total=min(2 * report_pictures, len(survey.pictures)))
+            bar = progress.add_task("report", total=min(2 * report_images, len(per_image.images)))
             advance = functools.partial(progress.advance, bar)
-            write_report(page, workdir, trained, source, scores, survey, report_pictures, curves, advance)
+            write_report(page, workdir, trained, source, scores, per_image, report_images, curves, advance)
         console.print(f"wrote {page}", soft_wrap=True)
     return scores
 
@@ -204,13 +206,13 @@ def _publish(
     scores: dict[str, Any], network: pathlib.Path, config: ConfigDict, file: pathlib.Path, console: rich.console.Console
 ) -> None:
     """Shows scores and writes them, in the first process."""
-    if not is_first():
+    if not is_main():
         return
     console.print(f"{network}, step {scores['step']}: {scores['images']} images of {scores['split']}", soft_wrap=True)
     console.print(score_table(scores))
     if config.data.source == "cityscapes" and "iiou" not in scores:
         console.print("iIoU is left out: the data have no instance ids")
-    write_whole(file, json.dumps(scores, indent=2) + "\n")
+    atomic_write(file, json.dumps(scores, indent=2) + "\n")
     console.print(f"wrote {file}", soft_wrap=True)
 
 
@@ -222,7 +224,7 @@ def submit(
     data_dir: str = "",
     partial: bool = False,
 ) -> None:
-    """Labels a split, "test" by default, for the Cityscapes server; the pictures need no labels.
+    """Labels a split, "test" by default, for the Cityscapes server; the images need no labels.
 
     Args:
       workdir, split, step, data_dir, partial: as of `evaluate`.
@@ -238,7 +240,7 @@ def submit(
     with _progress(console) as progress:
         bar = progress.add_task(f"labelling {split or 'test'} by step {trained.step}", total=len(source))
         path = write_submission(trained, source, folder, lambda: progress.advance(bar))
-    console.print(f"wrote {len(source)} pictures into {folder}/, and {path}", soft_wrap=True)
+    console.print(f"wrote {len(source)} images into {folder}/, and {path}", soft_wrap=True)
 
 
 def _open(config: ConfigDict, split: str, data_dir: str, partial: bool, labelled: bool = True) -> Source:
@@ -257,13 +259,13 @@ def _draw_panels(
 ) -> None:
     from gun_jax.visualisation import panel, write_png
 
-    explain = on_one_image(trained, "explain")
-    shutil.rmtree(folder, ignore_errors=True)  # pictures of another step, or of other images
+    explain = on_one_image(trained, "predict_with_offsets")
+    shutil.rmtree(folder, ignore_errors=True)  # images of another step, or of other images
     with _progress(console) as progress:
         for index in progress.track(np.linspace(0, len(source) - 1, count).round().astype(int), description="panels"):
             record = source[int(index)]
             seen = explain(record["image"], record["label"].shape)
-            picture = panel(
+            image = panel(
                 record["image"],
                 record["label"],
                 seen["bilinear_labels"],
@@ -272,7 +274,7 @@ def _draw_panels(
                 source.classes,
                 title=record["id"],
             )
-            write_png(folder / f"{record['id']}.png", picture)
+            write_png(folder / f"{record['id']}.png", image)
 
 
 def _progress(console: rich.console.Console) -> rich.progress.Progress:
@@ -282,5 +284,5 @@ def _progress(console: rich.console.Console) -> rich.progress.Progress:
         rich.progress.MofNCompleteColumn(),
         rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
         console=console,
-        disable=not (console.is_terminal and is_first()),
+        disable=not (console.is_terminal and is_main()),
     )

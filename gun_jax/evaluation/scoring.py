@@ -14,7 +14,7 @@ from gun_jax.data.images import normalise
 from gun_jax.data.sources import Source
 from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.models import GUN
-from gun_jax.system.distributed import total
+from gun_jax.system.distributed import all_reduce_sum
 
 _SIZES_WAITING = 4  # image sizes of which fewer than a batch has been read
 
@@ -43,7 +43,7 @@ def score_labels(
         for record, prediction in zip(records, predictions, strict=True):
             if each:
                 each(record, prediction)
-    matrix.counts = total(matrix.counts)
+    matrix.counts = all_reduce_sum(matrix.counts)
     return matrix
 
 

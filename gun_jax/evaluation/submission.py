@@ -1,4 +1,4 @@
-"""Results for the Cityscapes server: label pictures in label ids, and a zip file of them."""
+"""Results for the Cityscapes server: label images in label ids, and a zip file of them."""
 
 import io
 import pathlib
@@ -14,8 +14,8 @@ from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.images import normalise
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
-from gun_jax.system.files import UNFINISHED, write_whole
 from gun_jax.runs.loading import Trained
+from gun_jax.system.files import UNFINISHED, atomic_write
 
 SIZE = (1024, 2048)  # height and width that the server takes
 
@@ -23,21 +23,21 @@ SIZE = (1024, 2048)  # height and width that the server takes
 def write_submission(
     trained: Trained, source: Source, folder: pathlib.Path, progress: Callable[[], None]
 ) -> pathlib.Path:
-    """Labels all pictures: writes `FOLDER/CITY_SEQUENCE_FRAME_pred_labelIds.png` and `FOLDER.zip` of them.
+    """Labels all images: writes `FOLDER/CITY_SEQUENCE_FRAME_pred_labelIds.png` and `FOLDER.zip` of them.
 
-    Nothing is written before all pictures are labelled.
+    Nothing is written before all images are labelled.
 
     Args:
       trained: a network of the 19 classes of Cityscapes.
       source: Cityscapes; labels are not needed.
-      folder: new or empty, or one of an earlier submission of the same pictures.
-      progress: called after every picture.
+      folder: new or empty, or one of an earlier submission of the same images.
+      progress: called after every image.
 
     Returns:
       The zip file.
 
     Raises:
-      InputError: a network of other classes, a picture of another size, a folder with other files in it, or a file
+      InputError: a network of other classes, an image of another size, a folder with other files in it, or a file
         that cannot be written.
     """
     if trained.classes.names != CITYSCAPES.names:
@@ -66,7 +66,7 @@ def check_folder(folder: pathlib.Path) -> None:
     """Refuses a folder in which no submission can be written, before hours of labelling.
 
     Raises:
-      InputError: it has no name, is a file, or holds other files than pictures of label ids.
+      InputError: it has no name, is a file, or holds other files than images of label ids.
     """
     folder = folder.absolute()
     if not folder.name or folder.name == "..":
@@ -85,8 +85,8 @@ def _write(files: dict[str, bytes], folder: pathlib.Path) -> pathlib.Path:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:  # PNGs do not become smaller
         for name, picture in files.items():
-            write_whole(folder / name, picture)
+            atomic_write(folder / name, picture)
             archive.writestr(zipfile.ZipInfo(name), picture)
     path = folder.with_name(folder.name + ".zip")
-    write_whole(path, content.getvalue())
+    atomic_write(path, content.getvalue())
     return path

@@ -10,7 +10,7 @@ import jax.export
 import numpy as np
 
 from gun_jax.errors import InputError
-from gun_jax.export.spec import Contract, read_contract
+from gun_jax.export.spec import ExportSpec, read_contract
 
 # float32 as it is, also on processors where OpenVINO would take bfloat16 of its own accord.
 OPENVINO_OPTIONS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
@@ -21,11 +21,11 @@ class Exported:
     """A deployed network, ready to run.
 
     Attributes:
-      contract: what it takes and gives.
+      spec: what it takes and gives.
       label: images uint8 (B, H, W, 3), RGB, to labels int32 (B, H, W).
     """
 
-    contract: Contract
+    spec: ExportSpec
     label: Callable[[np.ndarray], np.ndarray]
 
     def label_at(self, images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -52,28 +52,28 @@ def load_exported(path: pathlib.Path) -> Exported:
     Raises:
       InputError: a file is missing or is something else, or the packages that run it are.
     """
-    contract = read_contract(path)
-    file = path.parent / contract.file
+    spec = read_contract(path)
+    file = path.parent / spec.file
     if not file.is_file():
-        raise InputError(f"{path} is the contract of {contract.file}, which is not there; export again")
-    load = {"stablehlo": _stablehlo, "onnx": _onnx, "openvino": _openvino, "openvino-int8": _openvino}[contract.format]
+        raise InputError(f"{path} is the spec of {spec.file}, which is not there; export again")
+    load = {"stablehlo": _stablehlo, "onnx": _onnx, "openvino": _openvino, "openvino-int8": _openvino}[spec.format]
     try:
         label = load(file)
     except ImportError as error:
         raise InputError(f"{file} needs {error.name}; make install EXTRAS=test,export") from error
     except Exception as error:  # whatever the readers raise
-        raise InputError(f"{file} is not a {contract.format} network: {error}") from error
+        raise InputError(f"{file} is not a {spec.format} network: {error}") from error
 
     def checked(images: np.ndarray) -> np.ndarray:
         size = images.shape[1:3]
         given = f"images of {_shown(size)}, but {file} takes"
-        if contract.size and size != contract.size:
-            raise InputError(f"{given} {_shown(contract.size)} (height x width); export it with --size={_shown(size)}")
-        if size[0] < contract.minimum[0] or size[1] < contract.minimum[1]:
-            raise InputError(f"{given} {_shown(contract.minimum)} (height x width) or more; enlarge them")
+        if spec.size and size != spec.size:
+            raise InputError(f"{given} {_shown(spec.size)} (height x width); export it with --size={_shown(size)}")
+        if size[0] < spec.minimum[0] or size[1] < spec.minimum[1]:
+            raise InputError(f"{given} {_shown(spec.minimum)} (height x width) or more; enlarge them")
         return label(images)
 
-    return Exported(contract, checked)
+    return Exported(spec, checked)
 
 
 def _shown(size: tuple[int, ...]) -> str:

@@ -13,20 +13,21 @@ import jax.numpy as jnp
 import numpy as np
 import rich.console
 
-import gun_jax
-from gun_jax.configuration import SAVED_NAME, describe_network, save_config
-from gun_jax.models.counting import parameters
+from gun_jax.configuration import describe_network
 from gun_jax.data.folders import FolderSource
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError, check_choice, check_count
-from gun_jax.export.spec import FORMATS, Contract, versions
+from gun_jax.export.spec import FORMATS, ExportSpec, versions
+from gun_jax.models.counting import parameters
 from gun_jax.runs.loading import Trained, load_checkpoint
+from gun_jax.runs.workdir import SAVED_NAME, save_config
+from gun_jax.version import __version__
 from gun_jax.weights.npz import NAME as WEIGHTS
 from gun_jax.weights.npz import write_weights
 
 FOLDER = "export"  # in the workdir
-_LEAST_SIDE = 64  # pixels, of a fixed size
-_PICTURES = 300
+_MIN_SIDE = 64  # pixels, of a fixed size
+_IMAGES = 300
 _OPENVINO = ("onnx", "gun_jax.export.quiet_openvino")
 _MODULES = {"stablehlo": (), "onnx": ("onnx",), "openvino": _OPENVINO, "openvino-int8": (*_OPENVINO, "nncf")}
 
@@ -36,7 +37,7 @@ def export(
     format: str,
     size: tuple[int, int] | None = None,
     calibration: pathlib.Path | None = None,
-    pictures: int | None = None,
+    images: int | None = None,
     step: int | None = None,
 ) -> pathlib.Path:
     """Writes `WORKDIR/export/FORMAT.*`: a trained network, and what it takes and gives.
@@ -45,14 +46,14 @@ def export(
       workdir: of the run.
       format: one of `FORMATS`.
       size: (height, width) of images and labels, which all formats but StableHLO fix; by default that of the first
-        picture of `calibration`, or else of the run's data.
-      calibration: for "openvino-int8", a folder of pictures like those that the network will see; by default the
-        run's training pictures. Those of another size are resized.
-      pictures: how many of them to use at most, spread evenly; by default 300.
+        image of `calibration`, or else of the run's data.
+      calibration: for "openvino-int8", a folder of images like those that the network will see; by default the
+        run's training images. Those of another size are resized.
+      images: how many of them to use at most, spread evenly; by default 300.
       step: of the checkpoint; by default the newest.
 
     Returns:
-      The path of the contract.
+      The path of the spec.
 
     Raises:
       InputError: no such run, format or folder; a size is needed and cannot be found; the packages of the `export`
@@ -60,47 +61,47 @@ def export(
     """
     check_choice("export", "format", format, FORMATS)
     if format != "openvino-int8":
-        for flag, value in (("calibration", calibration), ("pictures", pictures)):
+        for flag, value in (("calibration", calibration), ("images", images)):
             if value is not None:
                 raise InputError(f"--{flag} is of no use to --format={format}; leave it out, or take openvino-int8")
-    if pictures is None:
-        pictures = _PICTURES
-    check_count("export", "pictures", pictures)
+    if images is None:
+        images = _IMAGES
+    check_count("export", "images", images)
     if size and format == "stablehlo":
         raise InputError("--size is of no use to --format=stablehlo, which takes images of any size; leave it out")
-    if size and min(size) < _LEAST_SIDE:
-        raise InputError(f"--size is {size[0]}x{size[1]}; expected {_LEAST_SIDE} pixels or more on each side")
+    if size and min(size) < _MIN_SIDE:
+        raise InputError(f"--size is {size[0]}x{size[1]}; expected {_MIN_SIDE} pixels or more on each side")
     _check_packages(format)
     trained = load_checkpoint(workdir, step)
     console = rich.console.Console(highlight=False, markup=False)
-    contract, file = (workdir / FOLDER / f"{format}{ending}" for ending in (".json", FORMATS[format]))
+    spec, file = (workdir / FOLDER / f"{format}{ending}" for ending in (".json", FORMATS[format]))
     origin = {
         "workdir": workdir.name,
         "step": trained.step,
         "model": trained.config.model.to_dict(),
-        "versions": versions("jax", "flax") | {"gun_jax": gun_jax.__version__},
+        "versions": versions("jax", "flax") | {"gun_jax": __version__},
     }
     if format == "stablehlo":
-        from gun_jax.export.stablehlo import LEAST_SIDE, PLATFORMS, stablehlo_network
+        from gun_jax.export.stablehlo import MIN_SIDE, PLATFORMS, stablehlo_network
 
-        shape, minimum = None, (LEAST_SIDE, LEAST_SIDE)
+        shape, minimum = None, (MIN_SIDE, MIN_SIDE)
         network = stablehlo_network(trained.model, trained.variables)
         origin["platforms"] = list(PLATFORMS)
     elif format == "openvino-int8":
-        source = _pictures(trained, calibration, trained.config.data.train_split)
-        shape = minimum = size or _picture_size(source)
-        chosen = np.unique(np.linspace(0, len(source) - 1, min(pictures, len(source))).round().astype(int)).tolist()
-        console.print(f"calibrating on {len(chosen)} pictures of {source}", soft_wrap=True)
-        network = _by_onnx(trained, format, shape, (chosen, functools.partial(_picture, source, shape)))
-        origin["calibration"] = {"pictures": str(source), "count": len(chosen)}
+        source = _images(trained, calibration, trained.config.data.train_split)
+        shape = minimum = size or _image_size(source)
+        chosen = np.unique(np.linspace(0, len(source) - 1, min(images, len(source))).round().astype(int)).tolist()
+        console.print(f"calibrating on {len(chosen)} images of {source}", soft_wrap=True)
+        network = _by_onnx(trained, format, shape, (chosen, functools.partial(_image, source, shape)))
+        origin["calibration"] = {"images": str(source), "count": len(chosen)}
     else:
-        shape = minimum = size or _picture_size(_pictures(trained, None, trained.config.data.eval_split))
+        shape = minimum = size or _image_size(_images(trained, None, trained.config.data.eval_split))
         network = _by_onnx(trained, format, shape)
-    _replace(contract, file, network)
-    Contract(format, file.name, shape, minimum, trained.classes, origin).write(contract)
+    _replace(spec, file, network)
+    ExportSpec(format, file.name, shape, minimum, trained.classes, origin).write(spec)
     megabytes = sum(part.stat().st_size for part in {file, file.with_suffix(".bin")} if part.exists()) / 1e6
-    console.print(f"wrote {file} ({megabytes:.0f} MB) and {contract.name}, of step {trained.step}", soft_wrap=True)
-    return contract
+    console.print(f"wrote {file} ({megabytes:.0f} MB) and {spec.name}, of step {trained.step}", soft_wrap=True)
+    return spec
 
 
 def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Path:
@@ -123,7 +124,7 @@ def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Pa
     network = describe_network(config.model, len(trained.classes))
     with contextlib.suppress(OSError):
         (folder / WEIGHTS).unlink()  # never beside a configuration of another network
-    save_config(folder, config, trained.classes, parameters(trained.variables["params"]), trained.picture_size)
+    save_config(folder, config, trained.classes, parameters(trained.variables["params"]), trained.image_size)
     write_weights(folder / WEIGHTS, trained.variables, network, trained.step)
     megabytes = (folder / WEIGHTS).stat().st_size / 1e6
     print(f"wrote {folder / WEIGHTS} ({megabytes:.1f} MB) and {SAVED_NAME}, of step {trained.step}")
@@ -158,8 +159,8 @@ def _by_onnx(
     return quantise(converted, *calibration) if calibration else converted
 
 
-def _replace(contract: pathlib.Path, file: pathlib.Path, network: Any) -> None:
-    """Writes a network, bytes or OpenVINO's, whole or not at all; the contract of the one that was there goes.
+def _replace(spec: pathlib.Path, file: pathlib.Path, network: Any) -> None:
+    """Writes a network, bytes or OpenVINO's, whole or not at all; the spec of the one that was there goes.
 
     Raises:
       InputError: it cannot be written.
@@ -174,30 +175,30 @@ def _replace(contract: pathlib.Path, file: pathlib.Path, network: Any) -> None:
                 from gun_jax.export.openvino_network import write_network
 
                 write_network(network, unfinished)
-            contract.unlink(missing_ok=True)  # never one that tells of another network
+            spec.unlink(missing_ok=True)  # never one that tells of another network
             for part in pathlib.Path(folder).iterdir():
                 part.replace(file.with_name(part.name))
     except OSError as error:
         raise InputError(
-            f"cannot write {file} and {contract.name}: {error.strerror}; remove what is in the way, or choose a "
+            f"cannot write {file} and {spec.name}: {error.strerror}; remove what is in the way, or choose a "
             "--workdir that can be written"
         ) from error
 
 
-def _pictures(trained: Trained, folder: pathlib.Path | None, split: str) -> Source:
-    """The pictures of a folder, or else of a split of the run's data."""
+def _images(trained: Trained, folder: pathlib.Path | None, split: str) -> Source:
+    """The images of a folder, or else of a split of the run's data."""
     if folder:
         return FolderSource(folder, None, trained.classes)
     return load_source(trained.config.data, split, labelled=False)
 
 
-def _picture_size(source: Source) -> tuple[int, int]:
+def _image_size(source: Source) -> tuple[int, int]:
     height, width, _ = source[0]["image"].shape
     return height, width
 
 
-def _picture(source: Source, size: tuple[int, int], index: int) -> np.ndarray:
-    """One picture as the network takes it, uint8 (1, H, W, 3)."""
+def _image(source: Source, size: tuple[int, int], index: int) -> np.ndarray:
+    """One image as the network takes it, uint8 (1, H, W, 3)."""
     image = source[index]["image"]
     if image.shape[:2] != size:
         image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)

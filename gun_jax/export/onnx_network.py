@@ -30,7 +30,7 @@ def onnx_network(
     folded = fold_batch_norm(variables)
 
     def upsampled(images: jax.Array) -> list[jax.Array]:
-        inputs: Any = model.apply(folded, normalise(images), False, output_size, method="low_and_offsets")
+        inputs: Any = model.apply(folded, normalise(images), False, output_size, method="logits_and_offsets")
         low, offsets, _ = inputs
         return [low] if offsets is None else [low, offsets]
 

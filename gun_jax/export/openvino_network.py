@@ -19,19 +19,19 @@ def openvino_network(network: onnx.ModelProto) -> openvino.Model:
         return openvino.Core().read_model(path)
 
 
-def quantise(network: openvino.Model, pictures: Sequence[int], read: Callable[[int], np.ndarray]) -> openvino.Model:
-    """Convolutions in 8 bits, by NNCF: the ranges of what they see and give are those that some pictures lead to.
+def quantise(network: openvino.Model, images: Sequence[int], read: Callable[[int], np.ndarray]) -> openvino.Model:
+    """Convolutions in 8 bits, by NNCF: the ranges of what they see and give are those that some images lead to.
 
     Args:
       network: in 32 bits.
-      pictures: their numbers.
+      images: their numbers.
       read: gives one, uint8 (1, H, W, 3), as the network takes it.
     """
     import nncf
 
     nncf.set_log_level(logging.ERROR)
     preset = nncf.QuantizationPreset.MIXED  # asymmetric ranges for what is not a ReLU's result
-    return nncf.quantize(network, nncf.Dataset(pictures, read), preset=preset, subset_size=len(pictures))
+    return nncf.quantize(network, nncf.Dataset(images, read), preset=preset, subset_size=len(images))
 
 
 def write_network(network: openvino.Model, path: pathlib.Path) -> None:

@@ -9,19 +9,19 @@ from typing import Any
 
 from gun_jax.data.classes import IGNORE, ClassMap
 from gun_jax.errors import InputError
-from gun_jax.system.files import write_whole
+from gun_jax.system.files import atomic_write
 
 FORMATS = {"stablehlo": ".stablehlo", "onnx": ".onnx", "openvino": ".xml", "openvino-int8": ".xml"}
 _BATCH = "batch"  # any number of images
 
 
 @dataclasses.dataclass(frozen=True)
-class Contract:
+class ExportSpec:
     """Of one exported network.
 
     Attributes:
       format: one of `FORMATS`.
-      file: name of the network's file, in the folder of the contract.
+      file: name of the network's file, in the folder of the spec.
       size: (height, width) of images and of labels; None: any, the same for both.
       minimum: (height, width) of the smallest images.
       classes: names and colours.
@@ -63,21 +63,21 @@ class Contract:
             "ignored_label": IGNORE,
             "origin": self.origin,
         }
-        write_whole(path, json.dumps(content, indent=2) + "\n")
+        atomic_write(path, json.dumps(content, indent=2) + "\n")
 
 
-def read_contract(path: pathlib.Path) -> Contract:
-    """Reads what `Contract.write` wrote.
+def read_contract(path: pathlib.Path) -> ExportSpec:
+    """Reads what `ExportSpec.write` wrote.
 
     Raises:
-      InputError: no such file, or not a contract.
+      InputError: no such file, or not a spec.
     """
     try:
         content = json.loads(path.read_text())
         classes, file, step = content["classes"], pathlib.Path(content["file"]), content["origin"]["step"]
         if content["format"] not in FORMATS or file.name != str(file) or not isinstance(step, int):
             raise ValueError("values that are never written")
-        return Contract(
+        return ExportSpec(
             content["format"],
             content["file"],
             _size(content["input"]["shape"]),

@@ -11,7 +11,7 @@ from gun_jax.models import GUN
 from gun_jax.models.folding import fold_batch_norm
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-LEAST_SIDE = 16  # pixels; smaller images would have to be a case of their own at every level
+MIN_SIDE = 16  # pixels; smaller images would have to be a case of their own at every level
 
 
 def stablehlo_network(model: GUN, variables: dict[str, Any]) -> bytes:
@@ -25,7 +25,7 @@ def stablehlo_network(model: GUN, variables: dict[str, Any]) -> bytes:
     def label(images: jax.Array) -> Any:
         return model.apply(folded, normalise(images), output_size=images.shape[1:3], method="predict")
 
-    constraints = [f"height >= {LEAST_SIDE}", f"width >= {LEAST_SIDE}"]
+    constraints = [f"height >= {MIN_SIDE}", f"width >= {MIN_SIDE}"]
     shape = jax.export.symbolic_shape("batch, height, width, 3", constraints=constraints)
     exported = jax.export.export(jax.jit(label), platforms=PLATFORMS)(jax.ShapeDtypeStruct(shape, jnp.uint8))
     return bytes(exported.serialize())

@@ -8,7 +8,7 @@ import jax
 from jax.experimental.xla_metadata import set_xla_metadata
 
 
-def as_a_call(*settings: str) -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
+def noinline(*settings: str) -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
     """A decorator: a function of arrays is compiled once for their shapes, and called where it would be inlined.
 
     What is inlined XLA can order and join with what is around it, which may keep large parts in memory for long.

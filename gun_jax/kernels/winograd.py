@@ -20,7 +20,7 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
-from gun_jax.kernels.noinline import as_a_call
+from gun_jax.kernels.noinline import noinline
 
 KERNEL = 3
 POINTS = {4: (0, 2 / 3, -2 / 3, 3 / 2, -3 / 2), 3: (0, 1 / 2, -1, 2)}  # by the side of a tile; and infinity
@@ -89,7 +89,7 @@ def multiply(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int)
 
 # Inlined, the transformed kernels of all convolutions, 4 times their size, would be computed at the start, where they
 # wait for nothing, and lie in memory together. And what is called with the same shapes is traced once.
-_as_a_call = as_a_call("dilation", "multiply")
+_as_a_call = noinline("dilation", "multiply")
 
 
 @_as_a_call

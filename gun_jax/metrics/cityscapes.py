@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from gun_jax.system import distributed
 from gun_jax.data.classes import CITYSCAPES, IGNORE
 from gun_jax.errors import InputError
 from gun_jax.metrics.confusion import ConfusionMatrix, mean_over_classes, none_for_nan
+from gun_jax.system import distributed
 
 CATEGORIES = {
     "flat": ("road", "sidewalk"),
@@ -90,7 +90,7 @@ class InstanceCounts:
         """The counts of all processes, which each calls with its own."""
         summed = InstanceCounts()
         for name, counts in vars(self).items():
-            setattr(summed, name, distributed.total(counts))
+            setattr(summed, name, distributed.all_reduce_sum(counts))
         return summed
 
     def iou(self, matrix: ConfusionMatrix) -> np.ndarray:

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from gun_jax.errors import InputError
-from gun_jax.ops.convolution import conv
 from gun_jax.models.drn import ConvBatchNorm, scaled
+from gun_jax.ops.convolution import conv
 from gun_jax.ops.resizing import resize
 
 

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from gun_jax.errors import InputError, check_choice, check_count, check_size
-from gun_jax.ops.convolution import conv
 from gun_jax.models.drn import scaled
 from gun_jax.models.encoder import ENCODERS, Encoder, branch_size
 from gun_jax.models.fusion import FUSIONS, Fusion
 from gun_jax.models.guidance import GUIDANCES, check_signals
+from gun_jax.ops.convolution import conv
 from gun_jax.ops.resizing import resize
 from gun_jax.ops.sampling import METHODS, Method, Padding, guided_argmax, guided_upsample
 
@@ -170,32 +170,34 @@ class GUN(nn.Module):
           InputError: a `ValueError`, for attributes, images or an output size that are not as above, or a branch that
             would have to enlarge the images.
         """
-        low, offsets, output_size = self.low_and_offsets(images, train, output_size)
+        low, offsets, output_size = self.logits_and_offsets(images, train, output_size)
         if offsets is None:
             return resize(low, output_size)
         return self.gum.sample(low, offsets)
 
     def predict(self, images: jax.Array, output_size: tuple[int, int] | None = None) -> jax.Array:
         """Labels int32 (B, H', W') of images (B, H, W, 3): the argmax of the logits, computed more cheaply."""
-        low, offsets, output_size = self.low_and_offsets(images, False, output_size)
+        low, offsets, output_size = self.logits_and_offsets(images, False, output_size)
         if offsets is None:
             return resize(low, output_size).argmax(-1).astype(jnp.int32)
         return self.gum.label(low, offsets)
 
-    def explain(self, images: jax.Array, output_size: tuple[int, int] | None = None) -> dict[str, jax.Array]:
+    def predict_with_offsets(
+        self, images: jax.Array, output_size: tuple[int, int] | None = None
+    ) -> dict[str, jax.Array]:
         """What the upsampling does: labels, offsets, and the labels that plain bilinear upsampling would give.
 
         Returns:
           "labels" and "bilinear_labels", int32 (B, H', W'), from the same low-resolution logits, and "offsets",
           float32 (B, H', W', 2) in pixels of those logits (zero for `guidance=None`).
         """
-        low, offsets, output_size = self.low_and_offsets(images, False, output_size)
+        low, offsets, output_size = self.logits_and_offsets(images, False, output_size)
         bilinear = resize(low, output_size).argmax(-1).astype(jnp.int32)
         if offsets is None:
             return {"labels": bilinear, "bilinear_labels": bilinear, "offsets": jnp.zeros((*bilinear.shape, 2))}
         return {"labels": self.gum.label(low, offsets), "bilinear_labels": bilinear, "offsets": offsets}
 
-    def low_and_offsets(
+    def logits_and_offsets(
         self, images: jax.Array, train: bool = False, output_size: tuple[int, int] | None = None
     ) -> tuple[jax.Array, jax.Array | None, tuple[int, int]]:
         """What GUM is given: logits float32 (B, h, w, num_classes), the table of offsets or None, and the output size.

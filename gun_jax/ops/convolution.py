@@ -26,9 +26,9 @@ from gun_jax.kernels import winograd
 _NHWC = ("NHWC", "HWIO", "NHWC")
 # Narrower inputs make XLA's gradient of a strided input slow, and the products of a kernel gradient too thin; so do
 # fewer outputs. A 1x1 kernel's gradient is one product, and fast at any width.
-_LEAST_CHANNELS_BY_TAPS, _LEAST_OUTPUTS_BY_TAPS = 32, 128
+_MIN_CHANNELS_BY_TAPS, _MIN_OUTPUTS_BY_TAPS = 32, 128
 # Narrower maps cost more to transform than the products that they save: those of XLA, and those of oneDNN.
-_LEAST_CHANNELS_WINOGRAD, _LEAST_CHANNELS_WINOGRAD_ONEDNN = 64, 128
+_MIN_CHANNELS_WINOGRAD, _MIN_CHANNELS_WINOGRAD_ONEDNN = 64, 128
 # By the size of the kernel: the most outputs of which XLA is slower than with blocks of them, and the blocks.
 _BLOCKS = {3: (8, 2), 7: (16, 4)}
 
@@ -96,7 +96,7 @@ def _suits_winograd(
     size, _, *channels = kernel.shape
     return (
         (size, stride, padding) == (winograd.KERNEL, 1, dilation)
-        and min(channels) >= (_LEAST_CHANNELS_WINOGRAD_ONEDNN if onednn else _LEAST_CHANNELS_WINOGRAD)
+        and min(channels) >= (_MIN_CHANNELS_WINOGRAD_ONEDNN if onednn else _MIN_CHANNELS_WINOGRAD)
         and x.dtype == kernel.dtype == jnp.float32
     )
 
@@ -153,12 +153,12 @@ def _backward(
     def by_taps(x: jax.Array, kernel: jax.Array, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
         of_x, of_kernel = plain(x, kernel, gradient)  # what is not used is not computed
         size = kernel.shape[0]
-        wide = x.shape[-1] >= _LEAST_CHANNELS_BY_TAPS
+        wide = x.shape[-1] >= _MIN_CHANNELS_BY_TAPS
         if _is_pointwise(kernel, stride, padding):
             of_x = jnp.matmul(gradient, kernel[0, 0].T)
         elif stride > 1 and size > 1 and not wide:
             of_x = input_gradient_by_taps(kernel, gradient, x.shape, **geometry)
-        if size == 1 or (wide and kernel.shape[-1] >= _LEAST_OUTPUTS_BY_TAPS):
+        if size == 1 or (wide and kernel.shape[-1] >= _MIN_OUTPUTS_BY_TAPS):
             of_kernel = kernel_gradient_by_taps(x, gradient, size, **geometry)
         return of_x, of_kernel
 

@@ -9,7 +9,7 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
-from gun_jax.kernels.noinline import as_a_call
+from gun_jax.kernels.noinline import noinline
 
 
 def resize(x: jax.Array, size: Sequence[int]) -> jax.Array:
@@ -67,7 +67,7 @@ def resize_by_taps(x: jax.Array, size: tuple[int, int]) -> jax.Array:
 
 
 # For training: inlined, its terms are kept, and summed again in the backward pass.
-_taps_as_a_call = as_a_call("size")(resize_by_taps)
+_taps_as_a_call = noinline("size")(resize_by_taps)
 
 
 def _sum_taps(x: jax.Array, axis: int, length: int) -> jax.Array:

@@ -19,7 +19,7 @@ Method = Literal["bilinear", "nearest"]
 Padding = Literal["border", "zeros"]
 METHODS = ("bilinear", "nearest")
 PADDINGS = ("border", "zeros")
-_MOST_CLASSES = 64  # of which the program is written out one by one
+_MAX_CLASSES = 64  # of which the program is written out one by one
 
 
 def guided_upsample(
@@ -99,7 +99,7 @@ def guided_argmax(
     def plain(features: jax.Array, offsets: jax.Array) -> jax.Array:
         return sample(features, offsets).argmax(-1).astype(jnp.int32)
 
-    if features.shape[-1] > _MOST_CLASSES:
+    if features.shape[-1] > _MAX_CLASSES:
         return plain(features, offsets)
 
     def by_class(features: jax.Array, offsets: jax.Array) -> jax.Array:
@@ -171,7 +171,7 @@ def _mixture_and_slopes(padding: Padding, primals: Sequence, tangents: Sequence)
     options: dict[str, Any] = {"moving": moving, "padding": padding}
     plain: Callable[..., jax.Array] = functools.partial(_plain_slopes, **options)
     slopes = plain
-    if primals[0].shape[-1] <= _MOST_CLASSES:
+    if primals[0].shape[-1] <= _MAX_CLASSES:
         by_class = functools.partial(_slopes_by_class, **options)
         slopes = functools.partial(jax.lax.platform_dependent, cpu=by_class, default=plain)
     moved = [tangent for tangent, moves in zip(tangents, moving, strict=True) if moves]

@@ -1,1 +1,1 @@
-"""Looking at a folder of pictures and labels, and writing the configuration that trains on it: a leaf."""
+"""Looking at a folder of images and labels, and writing the configuration that trains on it: a leaf."""

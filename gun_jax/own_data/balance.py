@@ -3,20 +3,20 @@
 import rich.table
 
 from gun_jax.data.classes import IGNORE, ClassMap
-from gun_jax.own_data.label_stats import Census
+from gun_jax.own_data.label_stats import LabelStats
 
 _FEW = 0.001  # of the pixels to train on
 
 
-def balance_table(classes: ClassMap, train: Census, val: Census) -> rich.table.Table:
-    """Shares of all pixels, and in how many pictures a class occurs. The censuses are by class."""
+def balance_table(classes: ClassMap, train: LabelStats, val: LabelStats) -> rich.table.Table:
+    """Shares of all pixels, and in how many images a class occurs. The censuses are by class."""
     table = rich.table.Table()
     table.add_column("class")
-    for heading in ("train %", "val %", "pictures of train", "of val"):
+    for heading in ("train %", "val %", "images of train", "of val"):
         table.add_column(heading, justify="right")
 
     def add(name: str, key: int) -> None:
-        shares = (f"{100 * _share(census, key):.2f}" for census in (train, val))
+        shares = (f"{100 * _share(stats, key):.2f}" for stats in (train, val))
         table.add_row(name, *shares, str(train.occurs[key]), str(val.occurs[key]))
 
     for train_id, name in enumerate(classes.names):
@@ -27,7 +27,7 @@ def balance_table(classes: ClassMap, train: Census, val: Census) -> rich.table.T
     return table
 
 
-def balance_warnings(classes: ClassMap, train: Census, val: Census) -> list[str]:
+def balance_warnings(classes: ClassMap, train: LabelStats, val: LabelStats) -> list[str]:
     """A line for each class that cannot be learned or scored well, and for pixels that nothing is said of."""
     lines = []
     for train_id, name in enumerate(classes.names):
@@ -46,5 +46,5 @@ def balance_warnings(classes: ClassMap, train: Census, val: Census) -> list[str]
     return lines
 
 
-def _share(census: Census, key: int) -> float:
-    return census.pixels[key] / max(1, census.pixels.total())
+def _share(stats: LabelStats, key: int) -> float:
+    return stats.pixels[key] / max(1, stats.pixels.total())

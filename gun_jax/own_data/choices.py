@@ -5,18 +5,18 @@ import math
 import statistics
 from typing import Any
 
-from gun_jax.own_data.label_stats import Census
+from gun_jax.own_data.label_stats import LabelStats
 from gun_jax.own_data.layout import Layout
 
 _BATCH = 8
-_LARGE = 1_000_000  # pixels of a picture, from which it is seen as Cityscapes' 1024x2048 are
+_LARGE = 1_000_000  # pixels of an image, from which it is seen as Cityscapes' 1024x2048 are
 _GRID = 32  # pixels: one of the coarsest map, of the low-resolution branch
-_CROP_PART = 2 / 3  # of the picture's sides, as configs/camvid.py has it
-_CPU_CROP = 256 * 512  # pixels, of pictures of half size
+_CROP_PART = 2 / 3  # of the image's sides, as configs/camvid.py has it
+_CPU_CROP = 256 * 512  # pixels, of images of half size
 # Seconds of one CPU core a pixel of a crop, of half size, by width: from docs/results.md's trainings on CamVid, 81
 # minutes for 15414 crops of 240x320 on two cores, and 7 minutes for 8808 of 180x240 on one.
 _SECONDS = {1.0: 8.2e-6, 0.25: 1.1e-6}
-_MOST_CORES = 8  # beyond, what is measured on two says little
+_MAX_CORES = 8  # beyond, what is measured on two says little
 _HOUR = 3600
 _EPOCHS = 10, 300
 
@@ -39,7 +39,7 @@ class Choice:
     reason: str = ""
 
 
-def choose(layout: Layout, train: Census, data_dir: str, classes: str, machine: Machine) -> list[Choice]:
+def choose(layout: Layout, train: LabelStats, data_dir: str, classes: str, machine: Machine) -> list[Choice]:
     """The settings to begin with.
 
     Args:
@@ -53,15 +53,15 @@ def choose(layout: Layout, train: Census, data_dir: str, classes: str, machine: 
     large = height * width >= _LARGE
     crop = _crop(height, width, large, machine)
     slim = 0.25 if machine.platform == "cpu" else 1.0
-    batch = _batch(train.pictures, machine.devices)
-    epochs, how_long = _epochs(train.pictures, crop, large, slim, machine)
+    batch = _batch(train.images, machine.devices)
+    epochs, how_long = _epochs(train.images, crop, large, slim, machine)
     rounds = float(max(1, round(epochs / 20)))
     return [
         Choice("epochs", float(epochs), how_long),
-        Choice("batch_size", batch, _why_batch(batch, train.pictures, machine)),
+        Choice("batch_size", batch, _why_batch(batch, train.images, machine)),
         Choice("eval_every_epochs", max(5.0, rounds), "about twenty times, or every fifth epoch"),
         Choice("checkpoint_every_epochs", rounds, "what a stop can cost"),
-        Choice("log_every_steps", _log_every(epochs * train.pictures / batch), "a hundred reports at least"),
+        Choice("log_every_steps", _log_every(epochs * train.images / batch), "a hundred reports at least"),
         Choice("data.source", "folder"),
         Choice("data.dir", data_dir),
         Choice("data.train_split", layout.train_split),
@@ -72,11 +72,11 @@ def choose(layout: Layout, train: Census, data_dir: str, classes: str, machine: 
         Choice("data.image_ending", layout.image_ending),
         Choice("data.label_ending", layout.label_ending),
         Choice("data.split_list", layout.split_list),
-        Choice("data.crop", crop, f"about two thirds of the pictures' {height}x{width}, or less to spare a CPU"),
+        Choice("data.crop", crop, f"about two thirds of the images' {height}x{width}, or less to spare a CPU"),
         Choice(
             "model.input_subsampling",
             1 if large else 2,
-            "pictures of a million pixels or more" if large else "pictures of less than a million pixels",
+            "images of a million pixels or more" if large else "images of less than a million pixels",
         ),
         Choice("model.width", slim, "a quarter: no GPU" if slim < 1 else "the paper's: there is a GPU"),
         Choice("optimizer.peak_rate", 0.1 if slim < 1 else 0.05, "from random numbers, at this width"),
@@ -85,9 +85,9 @@ def choose(layout: Layout, train: Census, data_dir: str, classes: str, machine: 
     ]
 
 
-def typical_size(census: Census) -> tuple[int, int]:
+def typical_size(stats: LabelStats) -> tuple[int, int]:
     """The median of the heights and that of the widths."""
-    heights, widths = zip(*census.sizes.elements(), strict=True)
+    heights, widths = zip(*stats.sizes.elements(), strict=True)
     return statistics.median_low(heights), statistics.median_low(widths)
 
 
@@ -109,14 +109,14 @@ def _log_every(steps: float) -> int:
 
 def _why_batch(batch: int, pictures: int, machine: Machine) -> str:
     if batch > pictures or batch % _BATCH:
-        return f"{pictures} pictures, {machine.devices} device{'s' if machine.devices > 1 else ''}"
+        return f"{pictures} images, {machine.devices} device{'s' if machine.devices > 1 else ''}"
     return "as the paper"
 
 
 def _epochs(pictures: int, crop: tuple[int, int], large: bool, width: float, machine: Machine) -> tuple[int, str]:
     if machine.platform != "cpu":
         return 100, "as configs/folder.py; the first lines of the training say how long it takes"
-    cores = min(machine.cores, _MOST_CORES)
+    cores = min(machine.cores, _MAX_CORES)
     pixels = crop[0] * crop[1] / (4 if large else 1)
     seconds = pictures * pixels * _SECONDS[width] / cores  # an epoch
     epochs = min(max(round(_HOUR / seconds), _EPOCHS[0]), _EPOCHS[1])

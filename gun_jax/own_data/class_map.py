@@ -7,22 +7,22 @@ import numpy as np
 
 from gun_jax.data.classes import IGNORE
 from gun_jax.data.color_labels import unpack_color
-from gun_jax.own_data.label_stats import Census
+from gun_jax.own_data.label_stats import LabelStats
 
 _GOLDEN = 0.6180339887  # of a turn around the colour circle: steps that never come near where they were
 
 
-def propose_class_map(census: Census, by_color: bool, palette: np.ndarray | None) -> str:
+def propose_class_map(stats: LabelStats, by_color: bool, palette: np.ndarray | None) -> str:
     """The text of a class map, as `gun_jax.data.classes.load_class_map` reads it, with names to be edited.
 
     255 is ignored, as is usual, but where it is the foreground of labels that hold 0 and 255 alone.
 
     Args:
-      census: of all labels.
+      stats: of all labels.
       by_color: whether its values are colours, which become the classes' in the order of their pixels, most first.
       palette: colours of numbers, uint8 (N, 3); None: they are made up.
     """
-    pixels = census.pixels
+    pixels = stats.pixels
     whole = sum(pixels.values())
     found = sorted(pixels, key=lambda value: (-pixels[value], value) if by_color else value)
     ignored = [] if by_color or set(found) <= {0, IGNORE} else [value for value in found if value == IGNORE]
@@ -35,7 +35,7 @@ def propose_class_map(census: Census, by_color: bool, palette: np.ndarray | None
         if not by_color:
             entry["values"] = [value]
         share = f"{100 * pixels[value] / whole:.3g} % of the pixels"
-        entry["comment"] = f"{share}, in {census.occurs[value]} of {census.pictures} pictures"
+        entry["comment"] = f"{share}, in {stats.occurs[value]} of {stats.images} images"
         lines.append("    " + json.dumps(entry))
     kind = '  "labels": "colors",\n' if by_color else ""
     classes = ",\n".join(lines)

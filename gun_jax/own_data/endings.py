@@ -1,25 +1,25 @@
-"""Which picture belongs to which label, by their names."""
+"""Which image belongs to which label, by their names."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from gun_jax.data.folders import PICTURE_ENDINGS
+from gun_jax.data.folders import IMAGE_ENDINGS
 
 _LOSSY = (".jpg", ".jpeg")
-_TRIED = 8  # endings that many pictures share
+_TRIED = 8  # endings that many images share
 _SEPARATORS = "._- "
 
 
 def find_endings(images: Collection[str], labels: Collection[str], shared: bool) -> tuple[str, str] | None:
-    """The endings with which the most pictures have a label, and of equal ones the simplest.
+    """The endings with which the most images have a label, and of equal ones the simplest.
 
     Args:
-      images: names of pictures, with the folders in their folder: "berlin/a_image.png".
+      images: names of images, with the folders in their folder: "berlin/a_image.png".
       labels: those of labels, in theirs.
       shared: whether both are one folder.
 
     Returns:
-      What `FolderSource` takes as the endings of pictures ("" for any that pictures have) and of labels; None: no name
+      What `FolderSource` takes as the endings of images ("" for any that images have) and of labels; None: no name
       has a counterpart.
     """
     best, endings = (0, 0), None
@@ -36,9 +36,9 @@ def find_endings(images: Collection[str], labels: Collection[str], shared: bool)
 def pair(
     images: Collection[str], labels: Collection[str], image_ending: str, label_ending: str, shared: bool
 ) -> tuple[list[str], list[str]]:
-    """The names, less endings, of pictures that have a label, and of those that have none; as `FolderSource` pairs.
+    """The names, less endings, of images that have a label, and of those that have none; as `FolderSource` pairs.
 
-    Both are empty where two pictures have one name.
+    Both are empty where two images have one name.
     """
     keys = [key for name in images if (key := _key(name, image_ending, label_ending if shared else "")) is not None]
     if len(set(keys)) < len(keys):
@@ -48,8 +48,8 @@ def pair(
 
 
 def _key(name: str, ending: str, others: str = "") -> str | None:
-    """The name of a picture less its ending; None if it ends otherwise, or in the longer ending of the others."""
-    endings = (ending,) if ending else PICTURE_ENDINGS
+    """The name of an image less its ending; None if it ends otherwise, or in the longer ending of the others."""
+    endings = (ending,) if ending else IMAGE_ENDINGS
     match = next((end for end in endings if name.lower().endswith(end.lower())), None)
     if match is None or (len(others) > len(match) and name.lower().endswith(others.lower())):
         return None
@@ -64,18 +64,18 @@ def _common_endings(names: Collection[str]) -> list[str]:
 
 
 def _label_endings(images: Collection[str], labels: Collection[str], image_ending: str, shared: bool) -> list[str]:
-    """What names of labels have beyond those of pictures: the likeliest first."""
+    """What names of labels have beyond those of images: the likeliest first."""
     keys = {key for name in images if (key := _key(name, image_ending)) is not None}
     counts: Counter[str] = Counter()
     for name in labels:
         counts.update(tail for tail in _tails(name) if name[: -len(tail)] in keys)
-    own = [image_ending] if image_ending else PICTURE_ENDINGS
+    own = [image_ending] if image_ending else IMAGE_ENDINGS
     common = [
         ending
         for ending, _ in counts.most_common(_TRIED)
-        if not (shared and (is_lossy(ending) or ending.lower() in own))  # a picture is no label of its own
+        if not (shared and (is_lossy(ending) or ending.lower() in own))  # an image is no label of its own
     ]
-    # Of Cityscapes' four pictures a scene it is _labelIds.png.
+    # Of Cityscapes' four images a scene it is _labelIds.png.
     return sorted(common, key=lambda ending: (is_lossy(ending), not _says_label(ending), len(ending), ending))
 
 

@@ -1,4 +1,4 @@
-"""What a folder's pictures and labels are: sizes, numbers or colours, and how many pixels each of these has."""
+"""What a folder's images and labels are: sizes, numbers or colours, and how many pixels each of these has."""
 
 import collections
 import concurrent.futures
@@ -16,50 +16,50 @@ from gun_jax.data.images import read_image, read_label, read_label_colors
 from gun_jax.errors import InputError
 
 Size = tuple[int, int]  # height, width
-_MOST_VALUES = 255  # 254 classes, and what is ignored
+_MAX_VALUES = 255  # 254 classes, and what is ignored
 _NUMBERS = ("L", "P", "1")  # Pillow's names for grey, palette, black and white
 _COLORS = ("RGB", "RGBA", "LA", "PA")
 
 
 @dataclasses.dataclass
-class Census:
-    """Of the pictures of a split.
+class LabelStats:
+    """Of the images of a split.
 
     Attributes:
-      pictures: how many there are.
+      images: how many there are.
       sizes: how many have a size.
       pixels: how many pixels have a value: a number, or a colour as a number (see `gun_jax.data.color_labels`); or,
         where classes are known, a train id or `IGNORE`.
-      occurs: in how many pictures a value occurs.
+      occurs: in how many images a value occurs.
     """
 
-    pictures: int = 0
+    images: int = 0
     sizes: collections.Counter[Size] = dataclasses.field(default_factory=collections.Counter)
     pixels: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     occurs: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
 
-    def __add__(self, other: "Census") -> "Census":
-        return Census(
-            self.pictures + other.pictures,
+    def __add__(self, other: "LabelStats") -> "LabelStats":
+        return LabelStats(
+            self.images + other.images,
             self.sizes + other.sizes,
             self.pixels + other.pixels,
             self.occurs + other.occurs,
         )
 
-    def by_class(self, classes: ClassMap) -> "Census":
+    def by_class(self, classes: ClassMap) -> "LabelStats":
         """The same with train ids for values, of a map that has one value a class and ignores one at most."""
         assert classes.values is not None
         pixels, occurs = (
             collections.Counter({classes.values[value]: count for value, count in counts.items()})
             for counts in (self.pixels, self.occurs)
         )
-        return Census(self.pictures, self.sizes, pixels, occurs)
+        return LabelStats(self.images, self.sizes, pixels, occurs)
 
 
 def take_census(
     source: FolderSource, by_color: bool, classes: ClassMap | None, threads: int, advance: Callable[[], object]
-) -> Census:
-    """Reads all labels of a source, and the sizes of its pictures.
+) -> LabelStats:
+    """Reads all labels of a source, and the sizes of its images.
 
     Args:
       source: of which only the paths are looked at, not the class map.
@@ -69,7 +69,7 @@ def take_census(
       advance: is called after each record.
 
     Raises:
-      InputError: a file cannot be read, picture and label differ in size, or labels hold a value outside the class
+      InputError: a file cannot be read, image and label differ in size, or labels hold a value outside the class
         map, or without one more values than there can be classes.
     """
 
@@ -88,28 +88,28 @@ def take_census(
             pixels = pack_colors(pixels)
         return label, size, *count(pixels)
 
-    census = Census()
+    stats = LabelStats()
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         for label, size, values, pixels in pool.map(look, range(len(source))):
-            census.pictures += 1
-            census.sizes[size] += 1
-            census.pixels.update(dict(zip(values.tolist(), pixels.tolist(), strict=True)))
-            census.occurs.update(values.tolist())
-            if len(census.pixels) > _MOST_VALUES:
+            stats.images += 1
+            stats.sizes[size] += 1
+            stats.pixels.update(dict(zip(values.tolist(), pixels.tolist(), strict=True)))
+            stats.occurs.update(values.tolist())
+            if len(stats.pixels) > _MAX_VALUES:
                 pool.shutdown(cancel_futures=True)
                 what = "colours" if by_color else "numbers"
                 raise InputError(
-                    f"labels hold more than {_MOST_VALUES} {what}, {len(values)} of them {label}: that is no class a "
+                    f"labels hold more than {_MAX_VALUES} {what}, {len(values)} of them {label}: that is no class a "
                     f"{what[:-1]}; save labels without smoothing and not as JPEG, which mix {what}"
                 )
             advance()
-    return census
+    return stats
 
 
 def count(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct values of an array, ascending, and how often each occurs, int64.
 
-    Runs of equal values are counted: in label pictures they are few, and sorting all pixels takes ten times as long.
+    Runs of equal values are counted: in label images they are few, and sorting all pixels takes ten times as long.
     """
     flat = values.ravel()
     starts = np.flatnonzero(np.concatenate(([True], flat[1:] != flat[:-1])))
@@ -120,7 +120,7 @@ def count(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def shows_colors(labels: Sequence[pathlib.Path]) -> bool:
     """Whether label files show classes by colours: one is RGB, or the palettes of two differ.
 
-    Some programs sort a palette anew for each picture: then the numbers of one are not those of another.
+    Some programs sort a palette anew for each image: then the numbers of one are not those of another.
     """
     longest = b""
     for path in labels:
@@ -137,14 +137,14 @@ def shows_colors(labels: Sequence[pathlib.Path]) -> bool:
 
 
 def palette_of(labels: Sequence[pathlib.Path]) -> np.ndarray | None:
-    """The longest palette of palette pictures, uint8 (N, 3); None if none has one, or only one of greys."""
+    """The longest palette of palette images, uint8 (N, 3); None if none has one, or only one of greys."""
     longest = max((_kind(path)[1] for path in labels), key=len, default=b"")
     palette = np.frombuffer(longest, np.uint8).reshape(-1, 3)
     return palette if (palette != palette[:, :1]).any() else None
 
 
 def _kind(path: pathlib.Path) -> tuple[str, bytes]:
-    """Pillow's name of how a picture stores its pixels, and its palette, RGB."""
+    """Pillow's name of how an image stores its pixels, and its palette, RGB."""
     try:
         with Image.open(path) as picture:
             palette = picture.getpalette("RGB") if picture.mode == "P" else None
@@ -155,7 +155,7 @@ def _kind(path: pathlib.Path) -> tuple[str, bytes]:
 
 
 def _size_of(image: pathlib.Path) -> Size:
-    """The size of a picture, from its first bytes where Pillow knows its kind."""
+    """The size of an image, from its first bytes where Pillow knows its kind."""
     try:
         with Image.open(image) as picture:
             return picture.height, picture.width

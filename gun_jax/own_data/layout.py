@@ -1,4 +1,4 @@
-"""Where pictures and labels lie in a folder of one's own: the folders, the endings of names, the splits."""
+"""Where images and labels lie in a folder of one's own: the folders, the endings of names, the splits."""
 
 import dataclasses
 import hashlib
@@ -6,14 +6,14 @@ import itertools
 import pathlib
 from collections.abc import Collection, Iterator
 
-from gun_jax.data.folders import PICTURE_ENDINGS, names_below
+from gun_jax.data.folders import IMAGE_ENDINGS, names_below
 from gun_jax.data.splits import read_split_list
 from gun_jax.errors import InputError
 from gun_jax.own_data.endings import find_endings, pair
 
 TRAIN = ("train", "training")
 VAL = ("val", "valid", "validation", "eval")
-IMAGES = ("images", "image", "imgs", "img", "pictures", "photos", "rgb", "jpegimages", "image_2")
+IMAGES = ("images", "image", "imgs", "img", "images", "photos", "rgb", "jpegimages", "image_2")
 LABELS = ("labels", "label", "masks", "mask", "annotations", "annotation", "gt", "semantic", "segmentationclass")
 OWN_LIST = "gun-{split}.txt"
 _LISTS = (OWN_LIST, "{split}.txt", "ImageSets/Segmentation/{split}.txt")
@@ -21,7 +21,7 @@ _EXPECTED = (
     "train/images and train/labels (and val/...), images/train and labels/train, train and trainannot, images and "
     "labels, or a.jpg beside a_mask.png"
 )
-_VAL_PART = 0.2  # of the pictures, where nothing says which are for validation
+_VAL_PART = 0.2  # of the images, where nothing says which are for validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +30,10 @@ class Layout:
 
     Attributes:
       images, labels: the folders, in which {split} stands for the name of a split.
-      image_ending, label_ending: how names of pictures and labels end.
+      image_ending, label_ending: how names of images and labels end.
       train_split, eval_split: the names of the splits.
       split_list: the file of a split's names; "": there is none, and needs to be none.
-      names: of each split, the pictures that are in it.
+      names: of each split, the images that are in it.
       notes: what a user may not expect, a line each.
     """
 
@@ -48,12 +48,12 @@ class Layout:
     notes: tuple[str, ...]
 
     def folders(self, root: pathlib.Path, split: str) -> tuple[pathlib.Path, pathlib.Path]:
-        """Those of a split's pictures and labels."""
+        """Those of a split's images and labels."""
         return root / self.images.replace("{split}", split), root / self.labels.replace("{split}", split)
 
 
 def find_layout(root: pathlib.Path) -> Layout:
-    """Finds pictures and labels of the same names below a folder.
+    """Finds images and labels of the same names below a folder.
 
     Raises:
       InputError: there are none, or only one; or the folder cannot be read.
@@ -64,12 +64,12 @@ def find_layout(root: pathlib.Path) -> Layout:
             if layout is not None:
                 return layout
     except OSError as error:
-        raise InputError(f"{error.filename} cannot be read: {error.strerror}; expected a folder of pictures") from error
-    raise InputError(f"{root} has no pictures with labels of the same names; expected {_EXPECTED}")
+        raise InputError(f"{error.filename} cannot be read: {error.strerror}; expected a folder of images") from error
+    raise InputError(f"{root} has no images with labels of the same names; expected {_EXPECTED}")
 
 
 def _candidates(root: pathlib.Path) -> Iterator[tuple[str, str]]:
-    """Folders, below `root`, of pictures and of labels, what is most special first."""
+    """Folders, below `root`, of images and of labels, what is most special first."""
     top = _folders(root)
     both = list(itertools.product(_called(top, IMAGES), _called(top, LABELS)))
     splits = _called(top, TRAIN)
@@ -98,12 +98,12 @@ def _called(names: Collection[str], words: Collection[str]) -> list[str]:
 
 
 def _with_splits(root: pathlib.Path, images: str, labels: str) -> Layout | None:
-    """The layout of a folder for each split; one for training alone has its pictures shared out."""
+    """The layout of a folder for each split; one for training alone has its images shared out."""
     endings: tuple[str, str] | None = None
     found: dict[str, tuple[list[str], list[str]]] = {}  # names with and without label
     for words in (TRAIN, VAL):
         for split in _split_names(root, images, words):
-            pictures, label_files = (_pictures(root, part.replace("{split}", split)) for part in (images, labels))
+            pictures, label_files = (_images(root, part.replace("{split}", split)) for part in (images, labels))
             shared = images == labels
             endings = endings or find_endings(pictures, label_files, shared)
             named = pair(pictures, label_files, *endings, shared) if endings else ([], [])
@@ -128,8 +128,8 @@ def _split_names(root: pathlib.Path, images: str, words: Collection[str]) -> lis
 
 
 def _without(root: pathlib.Path, images: str, labels: str) -> Layout | None:
-    """The layout of one folder of pictures and one of labels, or of one for both."""
-    pictures, label_files, shared = _pictures(root, images), _pictures(root, labels), images == labels
+    """The layout of one folder of images and one of labels, or of one for both."""
+    pictures, label_files, shared = _images(root, images), _images(root, labels), images == labels
     endings = find_endings(pictures, label_files, shared)
     if endings is None:
         return None
@@ -139,8 +139,8 @@ def _without(root: pathlib.Path, images: str, labels: str) -> Layout | None:
 def _shared_out(
     root: pathlib.Path, images: str, labels: str, endings: tuple[str, str], labelled: list[str], bare: list[str]
 ) -> Layout:
-    """A layout whose splits are lists: those that are there, or new ones. Pictures without label are in none."""
-    notes = [f"{len(bare)} of {len(bare) + len(labelled)} pictures have no label: they are left out"] if bare else []
+    """A layout whose splits are lists: those that are there, or new ones. Images without label are in none."""
+    notes = [f"{len(bare)} of {len(bare) + len(labelled)} images have no label: they are left out"] if bare else []
     for lists, train, val in itertools.product(_LISTS, TRAIN, VAL):
         paths = [root / lists.replace("{split}", split) for split in (train, val)]
         if not all(path.is_file() for path in paths):
@@ -151,43 +151,43 @@ def _shared_out(
         if all(names.values()) and not strange:
             notes.append(f"the splits are those of {paths[0].name} and {paths[1].name}")
             if twice := len(set(names[train]) & set(names[val])):
-                notes.append(f"{twice} pictures are in both lists: what val says of the network will be too good")
+                notes.append(f"{twice} images are in both lists: what val says of the network will be too good")
             if left := len(labelled) - len(listed):
-                notes.append(f"{left} of {len(labelled)} pictures with labels are in neither of the two lists")
+                notes.append(f"{left} of {len(labelled)} images with labels are in neither of the two lists")
             return Layout(images, labels, *endings, train, val, lists, names, tuple(notes))
         if lists == OWN_LIST:
-            what = f"name {strange[0]!r}, of which there is no picture with a label" if strange else "are empty in part"
+            what = f"name {strange[0]!r}, of which there is no image with a label" if strange else "are empty in part"
             raise InputError(f"{paths[0]} and {paths[1].name} {what}; correct or remove them")
-        notes.append(f"{paths[0].name} and {paths[1].name} list no names of these pictures: they are not used")
+        notes.append(f"{paths[0].name} and {paths[1].name} list no names of these images: they are not used")
     if len(labelled) < 2:
         raise InputError(
-            f"{root} has {len(labelled)} picture with a label; expected 2 at least: to train on and to evaluate"
+            f"{root} has {len(labelled)} image with a label; expected 2 at least: to train on and to evaluate"
         )
     if broken := next((name for name in labelled if "\n" in name or name.endswith("\r")), None):
         raise InputError(f"{root}: the name of {broken!r} has a line break, with which no list can name it; rename it")
     names = split_by_name(labelled)
     notes.append(
-        f"nothing says which pictures are for validation: {len(names['val'])} of {len(labelled)} were chosen by their "
+        f"nothing says which images are for validation: {len(names['val'])} of {len(labelled)} were chosen by their "
         "names; if they are frames of videos, edit the lists so that no video is in both"
     )
     return Layout(images, labels, *endings, "train", "val", OWN_LIST, names, tuple(notes))
 
 
 def split_by_name(names: Collection[str]) -> dict[str, list[str]]:
-    """Chooses a fifth of the pictures for "val", the others for "train", by digests of their names alone.
+    """Chooses a fifth of the images for "val", the others for "train", by digests of their names alone.
 
-    On any machine it is the same choice; a picture more changes the place of few others. There are 2 at least.
+    On any machine it is the same choice; an image more changes the place of few others. There are 2 at least.
     """
     by_digest = sorted(names, key=lambda name: hashlib.sha256(name.encode(errors="surrogateescape")).digest())
     val = set(by_digest[: max(1, round(_VAL_PART * len(by_digest)))])
     return {"train": sorted(set(names) - val), "val": sorted(val)}
 
 
-def _pictures(root: pathlib.Path, inner: str) -> list[str]:
-    """Names of the files below a folder that end as pictures do; none if there is no such folder."""
+def _images(root: pathlib.Path, inner: str) -> list[str]:
+    """Names of the files below a folder that end as images do; none if there is no such folder."""
     folder = root / inner
     return sorted(
         name
         for name in (names_below(folder) if folder.is_dir() else ())
-        if name.lower().endswith(PICTURE_ENDINGS) and not name.rpartition("/")[2].startswith(".")
+        if name.lower().endswith(IMAGE_ENDINGS) and not name.rpartition("/")[2].startswith(".")
     )

@@ -12,16 +12,16 @@ import rich.progress
 import rich.table
 
 from gun_jax.data.classes import ClassMap, load_class_map
-from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource
+from gun_jax.data.folders import IMAGE_ENDINGS, FolderSource
 from gun_jax.errors import InputError
-from gun_jax.system.files import write_whole
 from gun_jax.own_data.balance import balance_table, balance_warnings
-from gun_jax.own_data.label_stats import Census, palette_of, shows_colors, take_census
 from gun_jax.own_data.choices import Choice, Machine, choose
 from gun_jax.own_data.class_map import propose_class_map
 from gun_jax.own_data.config_file import config_text
 from gun_jax.own_data.endings import is_lossy
+from gun_jax.own_data.label_stats import LabelStats, palette_of, shows_colors, take_census
 from gun_jax.own_data.layout import OWN_LIST, Layout, find_layout
+from gun_jax.system.files import atomic_write
 
 CLASSES = "classes.json"
 _SIZES_SHOWN = 3
@@ -30,9 +30,9 @@ _SIZES_SHOWN = 3
 def new_config(
     folder: pathlib.Path, output: pathlib.Path | None = None, overwrite: bool = False, program: str = "python {}.py"
 ) -> None:
-    """Writes a configuration for the pictures and labels in a folder, and shows what was found and chosen.
+    """Writes a configuration for the images and labels in a folder, and shows what was found and chosen.
 
-    A class map and, where nothing says which pictures are for validation, two lists are written into the folder, too,
+    A class map and, where nothing says which images are for validation, two lists are written into the folder, too,
     if they are not there. Nothing is written before all labels have been read.
 
     Args:
@@ -42,7 +42,7 @@ def new_config(
       program: how programs are called, with {} for the name of one.
 
     Raises:
-      InputError: there are no pictures with labels, a file cannot be used, or the configuration is there already.
+      InputError: there are no images with labels, a file cannot be used, or the configuration is there already.
     """
     console = rich.console.Console(highlight=False, markup=False, soft_wrap=True)
     folder = folder.expanduser()
@@ -58,7 +58,7 @@ def new_config(
     written = [output]
     if known is None:
         palette = None if by_color else palette_of(labels)
-        write_whole(folder / CLASSES, propose_class_map(train + val, by_color, palette))
+        atomic_write(folder / CLASSES, propose_class_map(train + val, by_color, palette))
         written.insert(0, folder / CLASSES)
     classes = known or load_class_map(folder / CLASSES)
     if known is None:
@@ -68,8 +68,8 @@ def new_config(
     choices = choose(layout, train, str(folder.absolute()), CLASSES, machine)
     commands = _commands(folder, output, program)
     about = [f"Data: {'; '.join(_splits(layout, train, val))}."]
-    title = f"Pictures and labels of {folder.absolute()}. By train.py --new-config; all of it may be changed."
-    write_whole(output, config_text(title, commands, about, choices))
+    title = f"Images and labels of {folder.absolute()}. By train.py --new-config; all of it may be changed."
+    atomic_write(output, config_text(title, commands, about, choices))
 
     for line in _found(folder, layout, by_color, train, val):
         console.print(line)
@@ -86,7 +86,7 @@ def new_config(
 
 def _check(folder: pathlib.Path, output: pathlib.Path, overwrite: bool) -> None:
     if not folder.is_dir():
-        raise InputError(f"--new-config: folder {folder} does not exist; expected one of pictures and labels")
+        raise InputError(f"--new-config: folder {folder} does not exist; expected one of images and labels")
     if ":" in str(output):
         raise InputError(f"--config takes what follows a colon for a variant: {output}; name another by --output=FILE")
     if output.exists() and not overwrite:
@@ -104,15 +104,15 @@ def _find(folder: pathlib.Path) -> Layout:
 
 
 def _source(folder: pathlib.Path, layout: Layout, split: str) -> FolderSource:
-    """The pictures of a split, whose classes are not known yet."""
+    """The images of a split, whose classes are not known yet."""
     images, labels = layout.folders(folder, split)
-    image_ending, any_classes = layout.image_ending or PICTURE_ENDINGS, ClassMap(("any",), ((0, 0, 0),))
+    image_ending, any_classes = layout.image_ending or IMAGE_ENDINGS, ClassMap(("any",), ((0, 0, 0),))
     return FolderSource(images, labels, any_classes, image_ending, layout.label_ending, chosen=layout.names[split])
 
 
 def _read_labels(
     console: rich.console.Console, source: FolderSource, by_color: bool, classes: ClassMap | None
-) -> Census:
+) -> LabelStats:
     with rich.progress.Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("reading labels", total=len(source))
         return take_census(source, by_color, classes, _cores(), functools.partial(progress.advance, bar))
@@ -123,32 +123,32 @@ def _write_lists(folder: pathlib.Path, layout: Layout) -> list[pathlib.Path]:
     paths = {folder / OWN_LIST.replace("{split}", split): names for split, names in layout.names.items()}
     new = {path: names for path, names in paths.items() if layout.split_list == OWN_LIST and not path.exists()}
     for path, names in new.items():
-        write_whole(path, "".join(f"{name}\n" for name in names).encode(errors="surrogateescape"))
+        atomic_write(path, "".join(f"{name}\n" for name in names).encode(errors="surrogateescape"))
     return list(new)
 
 
-def _found(folder: pathlib.Path, layout: Layout, by_color: bool, train: Census, val: Census) -> list[str]:
+def _found(folder: pathlib.Path, layout: Layout, by_color: bool, train: LabelStats, val: LabelStats) -> list[str]:
     images, labels = (folder / part for part in (layout.images, layout.labels))
     of_images = f", whose names end in {layout.image_ending}" if layout.image_ending else ""
     kind = "colours" if by_color else "numbers"
     return [
-        f"pictures: {images}{of_images}",
+        f"images: {images}{of_images}",
         f"labels: {labels}, whose names end in {layout.label_ending}; they show classes by {kind}",
         *_splits(layout, train, val),
     ]
 
 
-def _splits(layout: Layout, train: Census, val: Census) -> list[str]:
-    """How many pictures of which sizes the splits have."""
+def _splits(layout: Layout, train: LabelStats, val: LabelStats) -> list[str]:
+    """How many images of which sizes the splits have."""
     lines = []
-    for split, census in ((layout.train_split, train), (layout.eval_split, val)):
+    for split, stats in ((layout.train_split, train), (layout.eval_split, val)):
         shown = [
-            f"{width}x{height}" + (f" ({count})" if len(census.sizes) > 1 else "")
-            for (height, width), count in census.sizes.most_common(_SIZES_SHOWN)
+            f"{width}x{height}" + (f" ({count})" if len(stats.sizes) > 1 else "")
+            for (height, width), count in stats.sizes.most_common(_SIZES_SHOWN)
         ]
-        others = len(census.sizes) - len(shown)
+        others = len(stats.sizes) - len(shown)
         more = f" and {others} other sizes" if others > 0 else ""
-        lines.append(f"{split}, {census.pictures} pictures of {', '.join(shown)}{more} (width x height)")
+        lines.append(f"{split}, {stats.images} images of {', '.join(shown)}{more} (width x height)")
     return lines
 
 
@@ -169,7 +169,7 @@ def _commands(folder: pathlib.Path, output: pathlib.Path, program: str) -> list[
     return [
         f"{program.format('train')} {config} {workdir}",
         f"{program.format('evaluate')} {workdir} --panels=8",
-        f"{program.format('predict')} {workdir} PICTURE",
+        f"{program.format('predict')} {workdir} IMAGE",
         f"{program.format('export')} {workdir} --format=stablehlo",
     ]
 

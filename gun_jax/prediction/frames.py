@@ -1,4 +1,4 @@
-"""The pictures of inputs, read ahead by threads."""
+"""The images of inputs, read ahead by threads."""
 
 import contextlib
 import dataclasses
@@ -25,14 +25,14 @@ _LAST_READ = 5.0  # seconds that a frame may take, of a camera or a pipe, when t
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """A picture, or one of a video.
+    """An image, or one of a video.
 
     Attributes:
       source: of which it is.
       image: uint8 (H, W, 3) RGB.
       seen: what the network sees of it, uint8 (h, w, 3) RGB.
       number: in the video, from 0.
-      rate: frames a second of the video; 0.0 for a picture.
+      rate: frames a second of the video; 0.0 for an image.
       seconds: of a camera, since its first frame.
     """
 
@@ -53,7 +53,7 @@ class FramesAhead:
       inputs: what to read.
       shrink: makes of an image what the network sees of it.
       refused: is told, in its turn, of each input that cannot be read or ends early: a line.
-      threads: that decode pictures.
+      threads: that decode images.
       most: frames of each video and camera, at most; None: all.
     """
 
@@ -90,7 +90,7 @@ class FramesAhead:
     def _read(self, inputs: Sequence[Input]) -> None:
         try:
             for source in inputs:
-                works = self._video(source) if source.video else [functools.partial(self._picture, source)]
+                works = self._video(source) if source.video else [functools.partial(self._image, source)]
                 for work in works:
                     if self._ending.is_set():
                         return
@@ -108,7 +108,7 @@ class FramesAhead:
                 self._waiting.put(future, timeout=_PATIENCE)
                 return
 
-    def _picture(self, source: Input) -> Frame:
+    def _image(self, source: Input) -> Frame:
         assert not isinstance(source.path, int)
         image = read_image(source.path, upright=True)
         return Frame(source, image, self._shrink(image))
@@ -133,10 +133,10 @@ class FramesAhead:
         finally:
             video.release()
         if number == 0:
-            remedy = "is another program using it?" if camera else "expected a picture or a video that FFmpeg reads"
+            remedy = "is another program using it?" if camera else "expected an image or a video that FFmpeg reads"
             yield functools.partial(_refuse, f"{source} cannot be read; {remedy}")
         elif camera and number != self._most:
-            yield functools.partial(_refuse, f"{source} gave no more pictures after {number}; is it still connected?")
+            yield functools.partial(_refuse, f"{source} gave no more images after {number}; is it still connected?")
         elif number + rate < (1 - _UNSURE) * promised and number != self._most:
             yield functools.partial(_refuse, f"{source} ends after {number} of {promised} frames; copy it anew")
 

@@ -1,11 +1,11 @@
-"""What there is to label: pictures, folders, globs, videos, a camera."""
+"""What there is to label: images, folders, globs, videos, a camera."""
 
 import dataclasses
 import glob
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
-from gun_jax.data.folders import PICTURE_ENDINGS
+from gun_jax.data.folders import IMAGE_ENDINGS
 from gun_jax.errors import InputError
 
 VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mjpeg")
@@ -16,7 +16,7 @@ class Input:
     """One thing to label.
 
     Attributes:
-      path: of the picture or video; of a camera, its number.
+      path: of the image or video; of a camera, its number.
       name: under which results are written, below the output folder: a path without an ending.
       video: whether it has frames.
     """
@@ -32,7 +32,7 @@ class Input:
 def find_inputs(arguments: Sequence[str], camera: int | None, output: pathlib.Path) -> tuple[list[Input], list[str]]:
     """What a command line names.
 
-    A folder stands for all pictures and videos in it and its folders, but for those in the output folder. Files are
+    A folder stands for all images and videos in it and its folders, but for those in the output folder. Files are
     videos where their name ends as one of `VIDEO_ENDINGS`, or where they are a pipe.
 
     Args:
@@ -47,14 +47,14 @@ def find_inputs(arguments: Sequence[str], camera: int | None, output: pathlib.Pa
       InputError: there is no argument and no camera, or the output folder is one of the folders.
     """
     if not arguments and camera is None:
-        raise InputError("nothing to label; name pictures, folders or videos, as street.jpg, or a camera: --camera=0")
+        raise InputError("nothing to label; name images, folders or videos, as street.jpg, or a camera: --camera=0")
     found: list[tuple[pathlib.Path, pathlib.PurePath]] = []
     missing = []
     for argument in arguments:
         files = list(_files(argument, output))
         found += files
         if not files:
-            missing.append(f"{argument}: there is no such file, and no picture or video by that name")
+            missing.append(f"{argument}: there is no such file, and no image or video by that name")
     unique = dict.fromkeys(found)
     cameras = [] if camera is None else [camera]
     names = _names([relative for _, relative in unique] + [pathlib.PurePath(f"camera{number}") for number in cameras])
@@ -67,11 +67,11 @@ def _files(argument: str, output: pathlib.Path) -> Iterator[tuple[pathlib.Path, 
     path = pathlib.Path(argument).expanduser()
     if path.is_dir():
         if path.resolve() == output.resolve():
-            raise InputError(f"--output is {output}, the folder of the pictures; choose another")
+            raise InputError(f"--output is {output}, the folder of the images; choose another")
         for file in sorted(path.rglob("*")):
             relative = file.relative_to(path)
             hidden = any(part.startswith(".") for part in relative.parts)
-            known = file.suffix.lower() in PICTURE_ENDINGS + VIDEO_ENDINGS
+            known = file.suffix.lower() in IMAGE_ENDINGS + VIDEO_ENDINGS
             if known and not hidden and file.is_file() and output.resolve() not in file.resolve().parents:
                 yield file, relative
     elif path.exists():

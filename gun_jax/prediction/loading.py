@@ -4,9 +4,9 @@ import pathlib
 
 import rich.console
 
-from gun_jax.weights.npz import pretrained
-from gun_jax.runs.loading import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter, Size
+from gun_jax.runs.loading import load_checkpoint
+from gun_jax.weights import pretrained
 
 
 def load_segmenter(

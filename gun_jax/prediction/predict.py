@@ -17,8 +17,8 @@ from gun_jax.prediction.results import Painter, Results
 from gun_jax.prediction.segmenter import Segmenter, enlarge
 from gun_jax.prediction.window import Window
 
-_NAMED = 4  # classes, of a picture
-_LEAST_SHARE = 0.01
+_NAMED = 4  # classes, of an image
+_MIN_SHARE = 0.01
 
 
 @dataclasses.dataclass
@@ -138,14 +138,14 @@ def _filled_up(images: list[np.ndarray], count: int) -> np.ndarray:
 
 
 def _shares(labels: np.ndarray, classes: ClassMap) -> str:
-    """The classes that fill most of a picture."""
+    """The classes that fill most of an image."""
     shares = np.bincount(labels.ravel(), minlength=len(classes)) / labels.size
-    most = [place for place in np.argsort(-shares)[:_NAMED] if shares[place] >= _LEAST_SHARE]
+    most = [place for place in np.argsort(-shares)[:_NAMED] if shares[place] >= _MIN_SHARE]
     return ", ".join(f"{classes.names[place]} {100 * shares[place]:.0f} %" for place in most)
 
 
 class _Writers:
-    """Threads that write results: pictures in any order, videos one after the other; use it as a context."""
+    """Threads that write results: images in any order, videos one after the other; use it as a context."""
 
     def __init__(self, results: Results, threads: int):
         self._results, self._most = results, 2 * threads

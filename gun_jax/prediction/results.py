@@ -1,4 +1,4 @@
-"""What is written of labels: overlays, colours, label pictures, and videos of them."""
+"""What is written of labels: overlays, colours, label images, and videos of them."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -8,14 +8,14 @@ import numpy as np
 
 from gun_jax.data.classes import CITYSCAPES, ClassMap
 from gun_jax.errors import InputError, check_choice
-from gun_jax.system.files import UNFINISHED, write_whole
 from gun_jax.prediction.frames import Frame
+from gun_jax.system.files import UNFINISHED, atomic_write
 
 KINDS = ("overlay", "colors", "train_ids", "label_ids")
 _DRAWN = {"overlay": ".jpg", "colors": ".png"}  # to be looked at; of a video they make a video
 _VIDEO_ENDING, _CODEC = ".mp4", "mp4v"
 _JPEG_QUALITY = 92
-_MOST_REPEATED = 250  # frames of a camera's video, to fill a gap
+_MAX_REPEATED = 250  # frames of a camera's video, to fill a gap
 
 
 class Painter:
@@ -23,7 +23,7 @@ class Painter:
 
     Args:
       classes: names and colours.
-      opacity: of the colours over the picture, 0 to 1.
+      opacity: of the colours over the image, 0 to 1.
 
     Raises:
       InputError: an opacity beyond these.
@@ -31,7 +31,7 @@ class Painter:
 
     def __init__(self, classes: ClassMap, opacity: float):
         if not 0 <= opacity <= 1:
-            raise InputError(f"--opacity is {opacity}; expected 0 (the picture alone) to 1 (the colours alone)")
+            raise InputError(f"--opacity is {opacity}; expected 0 (the image alone) to 1 (the colours alone)")
         self._palette = classes.palette()[:, None]  # (256, 1, 3)
         self._opacity = opacity
 
@@ -40,14 +40,14 @@ class Painter:
         return cv2.applyColorMap(labels, self._palette)
 
     def overlay(self, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Colours over the picture, uint8 (H, W, 3) RGB."""
+        """Colours over the image, uint8 (H, W, 3) RGB."""
         return cv2.addWeighted(image, 1 - self._opacity, self.colors(labels), self._opacity, 0.0)
 
 
 class Results:
     """Writes results below a folder, as `NAME_overlay.jpg` or `NAME_train_ids.png`; use it as a context.
 
-    Of a video, what is to be looked at becomes a video, `NAME_overlay.mp4`, and label pictures a folder,
+    Of a video, what is to be looked at becomes a video, `NAME_overlay.mp4`, and label images a folder,
     `NAME_train_ids/000000.png` and so on. Videos appear under their names when they are whole.
 
     Args:
@@ -110,14 +110,14 @@ class Results:
         for kind in self._kinds:
             path = self._folder / f"{frame.source.name}_{kind}"
             if not frame.source.video:
-                _write_picture(path.with_name(path.name + _DRAWN.get(kind, ".png")), draw[kind]())
+                _write_image(path.with_name(path.name + _DRAWN.get(kind, ".png")), draw[kind]())
             elif kind in _DRAWN:
                 path = path.with_name(path.name + _VIDEO_ENDING)
                 if path not in self._videos:
                     self._videos[path] = _Video(path, frame)
                 self._videos[path].add(frame, draw[kind]())
             else:
-                _write_picture(path / f"{frame.number:06}.png", draw[kind]())
+                _write_image(path / f"{frame.number:06}.png", draw[kind]())
 
 
 class _Video:
@@ -140,7 +140,7 @@ class _Video:
         """Appends a frame; of a camera as often as its time asks for."""
         due = 1
         if frame.seconds is not None:
-            due = min(_MOST_REPEATED, max(0, round(frame.seconds * frame.rate) + 1 - self._count))
+            due = min(_MAX_REPEATED, max(0, round(frame.seconds * frame.rate) + 1 - self._count))
         for _ in range(due):
             self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         self._count += due
@@ -167,8 +167,8 @@ class _Video:
             raise InputError(f"cannot write {self._path}: {error.strerror}; make room") from error
 
 
-def _write_picture(path: pathlib.Path, picture: np.ndarray) -> None:
+def _write_image(path: pathlib.Path, picture: np.ndarray) -> None:
     if picture.ndim == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix == ".jpg" else []
-    write_whole(path, cv2.imencode(path.suffix, picture, quality)[1].tobytes())
+    atomic_write(path, cv2.imencode(path.suffix, picture, quality)[1].tobytes())

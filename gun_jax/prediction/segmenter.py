@@ -1,4 +1,4 @@
-"""A trained network that labels pictures of any size."""
+"""A trained network that labels images of any size."""
 
 import math
 from collections.abc import Callable
@@ -11,32 +11,32 @@ import numpy as np
 
 from gun_jax.data.images import normalise
 from gun_jax.errors import InputError, check_choice, check_size
-from gun_jax.runs.loading import Trained
 from gun_jax.models.folding import fold_batch_norm
+from gun_jax.runs.loading import Trained
 
 ENGINES = ("jax", "openvino")
 Size = tuple[int, int]  # (height, width)
 
-_LEAST_SIDE = 64  # of what the network sees
+_MIN_SIDE = 64  # of what the network sees
 _STEP, _SHRUNK_STEP = 8, 32  # its sides are multiples: each pair of sides is a network to compile
-_MOST_PIXELS = 1024 * 2048  # of what it sees, where the size of the pictures that it learned from is not known
+_MAX_PIXELS = 1024 * 2048  # of what it sees, where the size of the images that it learned from is not known
 _FINEST = 4  # labels are made at up to this many times the size of what it sees
 
 
 class Segmenter:
-    """Labels pictures of any size by a trained network.
+    """Labels images of any size by a trained network.
 
-    A picture that is larger than those that the network learned from is shrunk to about their number of pixels, so that
-    things have the size that it knows; labels are decided at up to four times that size, and enlarged to the picture's.
+    An image that is larger than those that the network learned from is shrunk to about their number of pixels, so that
+    things have the size that it knows; labels are decided at up to four times that size, and enlarged to the image's.
 
     Args:
       trained: the network.
       engine: "jax", or "openvino" (of the `export` extra), which is faster on some CPUs.
-      size: (height, width) of the pictures that it learned from; by default what the run says.
+      size: (height, width) of the images that it learned from; by default what the run says.
 
     Attributes:
       classes: names and colours of the labels.
-      most_pixels: of a picture that is not shrunk.
+      most_pixels: of an image that is not shrunk.
 
     Raises:
       InputError: another engine or size, or OpenVINO is not installed.
@@ -47,7 +47,7 @@ class Segmenter:
         if size is not None:
             check_size("Segmenter", "size", size)
         self.classes = trained.classes
-        self._learned_size = size or trained.picture_size
+        self._learned_size = size or trained.image_size
         self.most_pixels = _most_pixels(self._learned_size)
         self._trained = trained
         self._label: Callable[[np.ndarray, Size], np.ndarray]
@@ -82,7 +82,7 @@ class Segmenter:
         """
         return self._label(seen, labels_size(seen.shape[1:3], shape))
 
-    def explain(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def predict_with_offsets(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Labels of an image, uint8 (H, W, 3), and why: by JAX, whatever the engine.
 
         Returns:
@@ -98,29 +98,29 @@ class Segmenter:
 
 
 def network_size(shape: Size, learned: Size | None) -> Size:
-    """The size at which a network sees a picture of this shape, if it learned from pictures of size `learned`."""
+    """The size at which a network sees an image of this shape, if it learned from images of size `learned`."""
     if shape == learned:
         return shape
     most = _most_pixels(learned)
     scale = min(1.0, math.sqrt(most / math.prod(shape)))
     step = _STEP if scale == 1.0 else _SHRUNK_STEP
-    longest = max(_LEAST_SIDE, most // _LEAST_SIDE // step * step)  # else a picture of one row could fill the memory
-    height, width = (min(longest, max(_LEAST_SIDE, step * round(side * scale / step))) for side in shape)
+    longest = max(_MIN_SIDE, most // _MIN_SIDE // step * step)  # else an image of one row could fill the memory
+    height, width = (min(longest, max(_MIN_SIDE, step * round(side * scale / step))) for side in shape)
     return height, width
 
 
 def _most_pixels(learned: Size | None) -> int:
-    return math.prod(learned) if learned else _MOST_PIXELS
+    return math.prod(learned) if learned else _MAX_PIXELS
 
 
 def labels_size(seen: Size, shape: Size) -> Size:
-    """The size at which labels of a picture of this shape are decided, of which the network sees one of size `seen`."""
+    """The size at which labels of an image of this shape are decided, of which the network sees one of size `seen`."""
     factor = min(_FINEST, max(1, round(math.sqrt(math.prod(shape) / math.prod(seen)))))
     return factor * seen[0], factor * seen[1]
 
 
 def enlarge(labels: np.ndarray, shape: Size) -> np.ndarray:
-    """Labels (h', w') at the size of their picture, (H, W)."""
+    """Labels (h', w') at the size of their image, (H, W)."""
     if labels.shape == shape:
         return labels
     return cv2.resize(labels, shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
@@ -144,11 +144,13 @@ def _by_jax(trained: Trained) -> Callable[[np.ndarray, Size], np.ndarray]:
 
 
 def _explain_by_jax(trained: Trained) -> Callable[[np.ndarray, Size], Any]:
-    def explain(images: jax.Array, size: Size) -> tuple[jax.Array, jax.Array]:
-        seen: Any = trained.model.apply(trained.variables, normalise(images), output_size=size, method="explain")
+    def predict_with_offsets(images: jax.Array, size: Size) -> tuple[jax.Array, jax.Array]:
+        seen: Any = trained.model.apply(
+            trained.variables, normalise(images), output_size=size, method="predict_with_offsets"
+        )
         return seen["labels"].astype(jnp.uint8), seen["offsets"]
 
-    return jax.jit(explain, static_argnums=1)
+    return jax.jit(predict_with_offsets, static_argnums=1)
 
 
 def _by_openvino(trained: Trained) -> Callable[[np.ndarray, Size], np.ndarray]:

@@ -1,4 +1,4 @@
-"""A window that shows pictures."""
+"""A window that shows images."""
 
 import time
 
@@ -7,12 +7,12 @@ from PIL import Image
 
 from gun_jax.errors import InputError
 
-_LARGEST = 1600, 900  # (width, height)
+_MAX_SIZE = 1600, 900  # (width, height)
 _PERIOD = 0.02  # seconds, between two looks at the keys
 
 
 class Window:
-    """Shows one picture after the other on the screen; use it as a context. Closing it, q and Escape end it.
+    """Shows one image after the other on the screen; use it as a context. Closing it, q and Escape end it.
 
     Raises:
       InputError: there is no screen, or Python has no Tk.
@@ -42,11 +42,11 @@ class Window:
         self._root.destroy()
 
     def show(self, picture: np.ndarray) -> None:
-        """Shows a picture, uint8 (H, W, 3) RGB, shrunk if it is larger than screens are."""
+        """Shows an image, uint8 (H, W, 3) RGB, shrunk if it is larger than screens are."""
         from PIL import ImageTk
 
         shown = Image.fromarray(picture)
-        shown.thumbnail(_LARGEST)
+        shown.thumbnail(_MAX_SIZE)
         self._photo = ImageTk.PhotoImage(shown)  # Tk keeps no reference of its own
         self._place.configure(image=self._photo)
         self._root.update()

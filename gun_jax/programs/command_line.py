@@ -18,9 +18,8 @@ from ml_collections import ConfigDict, config_flags
 from PIL import Image
 
 from gun_jax import configuration
-from gun_jax.system import distributed
-from gun_jax.system import runtime
 from gun_jax.errors import InputError, InputWarning
+from gun_jax.system import distributed, runtime
 
 BAD_INPUT = 2  # exit status
 _SHOW_WARNING = warnings.showwarning
@@ -53,7 +52,7 @@ def define_config() -> flags.FlagHolder:
 
 
 def define_network() -> Callable[[], dict[str, Any]]:
-    """Defines `--workdir`, `--step`, `--engine` and `--size`, for programs that label pictures.
+    """Defines `--workdir`, `--step`, `--engine` and `--size`, for programs that label images.
 
     Returns:
       What gives their values, as the arguments of `gun_jax.prediction.loading.load_segmenter`; a size of another form
@@ -69,7 +68,7 @@ def define_network() -> Callable[[], dict[str, Any]]:
     size = flags.DEFINE_string(
         "size",
         None,
-        "HEIGHTxWIDTH of the pictures that the network learned from, if the run does not say; larger ones are shrunk "
+        "HEIGHTxWIDTH of the images that the network learned from, if the run does not say; larger ones are shrunk "
         "to about as many pixels.",
     )
     return lambda: {
@@ -85,7 +84,7 @@ def run(main: Callable[[], None], arguments_are: str = "") -> None:
 
     Args:
       main: of the module that defines the flags, and whose docstring `--help` shows.
-      arguments_are: what else the command line may have, as "pictures"; `other_arguments()` gives them.
+      arguments_are: what else the command line may have, as "images"; `other_arguments()` gives them.
     """
     _show_help_of(sys.modules[main.__module__])
 
@@ -93,11 +92,11 @@ def run(main: Callable[[], None], arguments_are: str = "") -> None:
         if not flags.FLAGS["verbosity"].present:
             # Orbax logs its life in hundreds of lines, and an error of which it then tells us once in each thread.
             logging.set_verbosity(logging.FATAL)
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged picture is told in one line, ours
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # a damaged image is told in one line, ours
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # and a damaged video
         warnings.showwarning = _show_warning
         warnings.filterwarnings("error", category=Image.DecompressionBombWarning)  # which gun_jax.data.images tells
-        cv2.setNumThreads(1)  # several pictures at a time are read by threads, or processes, of our own
+        cv2.setNumThreads(1)  # several images at a time are read by threads, or processes, of our own
         try:
             _OTHER_ARGUMENTS[:] = arguments[1:]
             if _OTHER_ARGUMENTS and not arguments_are:

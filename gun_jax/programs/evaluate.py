@@ -15,22 +15,23 @@ from typing import Any
 
 from absl import flags
 
+from gun_jax.errors import InputError
 from gun_jax.programs import command_line
 from gun_jax.system import distributed
-from gun_jax.errors import InputError
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default the newest one under runs/.")
 _SPLIT = flags.DEFINE_string("split", None, "Part of the data set; by default the run's data.eval_split.")
-_PANELS = flags.DEFINE_integer("panels", 0, "Number of pictures to draw.")
+_PANELS = flags.DEFINE_integer("panels", 0, "Number of images to draw.")
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; by default the newest.")
 _DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the data, if no longer where the run found it.")
 _TRIMAP = flags.DEFINE_bool(
     "trimap", False, "Scores by the distance from boundaries, and crops (the paper's Figure 4)."
 )
 _AGAINST = flags.DEFINE_list("against", [], "Runs to compare in the trimap, as runs/baseline,runs/high_res.")
-_REPORT = flags.DEFINE_bool("report", False, "Writes one HTML page with all scores, the worst and the best pictures.")
-_REPORT_PICTURES = flags.DEFINE_integer("report_pictures", 4, "Number of worst, and of best pictures in the report.")
-_PARTIAL = flags.DEFINE_bool("partial", False, "Takes a split of which pictures are missing.")
+_REPORT = flags.DEFINE_bool("report", False, "Writes one HTML page with all scores, the worst and the best images.")
+_REPORT_IMAGES = flags.DEFINE_integer("report_images", 4, "Number of worst, and of best images in the report.")
+flags.DEFINE_alias("report_pictures", "report_images")  # its name in 0.1
+_PARTIAL = flags.DEFINE_bool("partial", False, "Takes a split of which images are missing.")
 _SUBMISSION = flags.DEFINE_string("submission", None, "Folder for results as the Cityscapes server takes them.")
 _EXPORTED = flags.DEFINE_string(
     "exported", None, "JSON file of a network that export.py made, to score that one; its run is the default workdir."
@@ -40,13 +41,13 @@ command_line.define_processes()
 
 
 def main() -> None:
-    from gun_jax import evaluation  # after the flags: bad ones are told at once
+    from gun_jax.evaluation import evaluate as evaluation  # after the flags: bad ones are told at once
 
     if _PANELS.value or _TRIMAP.value or _REPORT.value or _SUBMISSION.value is not None or _EXPORTED.value:
         distributed.expect_one("--panels, --trimap, --report, --submission and --exported")
-    if _REPORT_PICTURES.present and not _REPORT.value:
-        raise InputError("--report_pictures is for the page of --report; add --report")
-    if distributed.several():
+    if _REPORT_IMAGES.present and not _REPORT.value:
+        raise InputError("--report_images is for the page of --report; add --report")
+    if distributed.is_distributed():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # JAX's runtime keeps it for trainings
     exported = pathlib.Path(_EXPORTED.value) if _EXPORTED.value else None
     if _WORKDIR.value:
@@ -68,7 +69,7 @@ def main() -> None:
         from gun_jax.export.exported import load_exported
 
         network = load_exported(exported)
-        classes, step = network.contract.classes, network.contract.origin["step"]
+        classes, step = network.spec.classes, network.spec.origin["step"]
         evaluation.evaluate_exported(workdir, exported, network.label_at, classes, step, **place)
     else:
         evaluation.evaluate(
@@ -77,7 +78,7 @@ def main() -> None:
             trimap=_TRIMAP.value,
             against=against,
             report=_REPORT.value,
-            report_pictures=_REPORT_PICTURES.value,
+            report_images=_REPORT_IMAGES.value,
             step=_STEP.value,
             **place,
         )

@@ -13,18 +13,19 @@ import pathlib
 
 from absl import flags
 
-from gun_jax.programs import command_line
 from gun_jax.errors import InputError
 from gun_jax.export.spec import FORMATS
+from gun_jax.programs import command_line
 
 _WEIGHTS = "weights"
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default the newest one under runs/.")
 _FORMAT = flags.DEFINE_enum("format", None, [*FORMATS, _WEIGHTS], "Of the file.")
-_SIZE = flags.DEFINE_string("size", None, "HEIGHTxWIDTH of the images; by default that of the data's first picture.")
+_SIZE = flags.DEFINE_string("size", None, "HEIGHTxWIDTH of the images; by default that of the data's first image.")
 _CALIBRATION = flags.DEFINE_string(
-    "calibration", None, "Folder of pictures to calibrate 8 bits on; by default the run's training pictures."
+    "calibration", None, "Folder of images to calibrate 8 bits on; by default the run's training images."
 )
-_PICTURES = flags.DEFINE_integer("pictures", None, "How many pictures to calibrate 8 bits on, at most; by default 300.")
+_IMAGES = flags.DEFINE_integer("images", None, "How many images to calibrate 8 bits on, at most; by default 300.")
+flags.DEFINE_alias("pictures", "images")  # its name in 0.1
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint to export; by default the newest.")
 
 
@@ -37,7 +38,7 @@ def main() -> None:
 
     workdir = pathlib.Path(_WORKDIR.value) if _WORKDIR.value else newest_run()
     if _FORMAT.value == _WEIGHTS:
-        if size or _CALIBRATION.value or _PICTURES.value is not None:
+        if size or _CALIBRATION.value or _IMAGES.value is not None:
             raise InputError("--format=weights is the network as it was trained; leave out --size, --calibration, ...")
         export_weights(workdir, _STEP.value)
         return
@@ -46,7 +47,7 @@ def main() -> None:
         _FORMAT.value,
         size,
         pathlib.Path(_CALIBRATION.value) if _CALIBRATION.value else None,
-        _PICTURES.value,
+        _IMAGES.value,
         _STEP.value,
     )
 

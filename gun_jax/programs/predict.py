@@ -1,4 +1,4 @@
-"""Labels your pictures, videos or camera.
+"""Labels your images, videos or camera.
 
     python predict.py street.jpg
     python predict.py shots/ "more/*.png" drive.mp4 --output=labelled --write=overlay,train_ids
@@ -13,8 +13,8 @@ import pathlib
 
 from absl import flags
 
-from gun_jax.programs import command_line
 from gun_jax.errors import InputError
+from gun_jax.programs import command_line
 
 _NETWORK = command_line.define_network()
 _CAMERA = flags.DEFINE_integer("camera", None, "Number of a camera, as 0.")
@@ -22,9 +22,9 @@ _OUTPUT = flags.DEFINE_string("output", "predictions", "Folder for results.")
 _WRITE = flags.DEFINE_list(
     "write", ["overlay"], "What: overlay, colors, train_ids, label_ids (Cityscapes'); empty for nothing."
 )
-_OPACITY = flags.DEFINE_float("opacity", 0.5, "Of the colours over the picture, 0 to 1.")
+_OPACITY = flags.DEFINE_float("opacity", 0.5, "Of the colours over the image, 0 to 1.")
 _SHOW = flags.DEFINE_bool("show", False, "Also shows it in a window; q ends.")
-_BATCH = flags.DEFINE_integer("batch", 1, "Pictures of one size at a time, at most; for GPUs.")
+_BATCH = flags.DEFINE_integer("batch", 1, "Images of one size at a time, at most; for GPUs.")
 _THREADS = flags.DEFINE_integer("threads", 4, "That read, and that write.")
 _FRAMES = flags.DEFINE_integer("frames", None, "Of each video and camera, at most.")
 
@@ -54,4 +54,4 @@ def main() -> None:
 
 def run() -> None:
     """The program."""
-    command_line.run(main, "pictures")
+    command_line.run(main, "images")

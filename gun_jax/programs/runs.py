@@ -13,8 +13,8 @@ import sys
 import rich.console
 from absl import flags
 
-from gun_jax.programs import command_line
 from gun_jax.errors import InputError
+from gun_jax.programs import command_line
 from gun_jax.runs.comparison import SORTS
 
 _RUNS = "runs"
@@ -28,10 +28,10 @@ _CURVES = flags.DEFINE_string("curves", None, "PNG file for the learning curves 
 
 
 def main() -> None:
-    from gun_jax.system.files import write_whole
     from gun_jax.runs.comparison import as_csv, as_markdown, compare, names_of, sort_runs
     from gun_jax.runs.reading import find_workdirs, read_run
     from gun_jax.runs.screen import show
+    from gun_jax.system.files import atomic_write
 
     workdirs, problems = find_workdirs([pathlib.Path(name) for name in command_line.other_arguments() or [_RUNS]])
     runs = []
@@ -49,7 +49,7 @@ def main() -> None:
         show(rich.console.Console(highlight=False, markup=False, width=width), names, columns)
         for file, text in ((_CSV.value, as_csv), (_MARKDOWN.value, as_markdown)):
             if file:
-                write_whole(file, text(names, columns))
+                atomic_write(file, text(names, columns))
         if _CURVES.value:
             from gun_jax.visualisation import comparison_figure  # Matplotlib loads slowly
 

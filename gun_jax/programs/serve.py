@@ -1,4 +1,4 @@
-"""A page at which you see labels of pictures, videos and your webcam: open the address that it tells.
+"""A page at which you see labels of images, videos and your webcam: open the address that it tells.
 
     python serve.py
     python serve.py --workdir=runs/gun --port=8080
@@ -9,21 +9,21 @@ Only this machine can reach it, unless --host says otherwise: docs/serve.md.
 
 from absl import flags
 
-from gun_jax.programs import command_line
-from gun_jax.data.images import MOST_PIXELS
+from gun_jax.data.images import MAX_PIXELS
 from gun_jax.errors import InputError
+from gun_jax.programs import command_line
 
 _NETWORK = command_line.define_network()
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address at which to listen; 0.0.0.0 is all that this machine has.")
 _PORT = flags.DEFINE_integer("port", 8000, "Port; 0 is any that is free.", lower_bound=0, upper_bound=65535)
 _NAMES = flags.DEFINE_list("names", [], "Host names of the page, if it is not called localhost or by numbers.")
-_MOST_MEGABYTES, _MOST_MEGAPIXELS = 1000, MOST_PIXELS // 10**6
-_MEGABYTES = flags.DEFINE_float("megabytes", 20.0, f"Of a picture file, at most; up to {_MOST_MEGABYTES}.")
-_MEGAPIXELS = flags.DEFINE_float("megapixels", 40.0, f"Of a picture, at most; up to {_MOST_MEGAPIXELS}.")
+_MAX_MEGABYTES, _MAX_MEGAPIXELS = 1000, MAX_PIXELS // 10**6
+_MEGABYTES = flags.DEFINE_float("megabytes", 20.0, f"Of an image file, at most; up to {_MAX_MEGABYTES}.")
+_MEGAPIXELS = flags.DEFINE_float("megapixels", 40.0, f"Of an image, at most; up to {_MAX_MEGAPIXELS}.")
 
 
 def main() -> None:
-    for flag, most in ((_MEGABYTES, _MOST_MEGABYTES), (_MEGAPIXELS, _MOST_MEGAPIXELS)):
+    for flag, most in ((_MEGABYTES, _MAX_MEGABYTES), (_MEGAPIXELS, _MAX_MEGAPIXELS)):
         if not 0 < flag.value <= most:
             raise InputError(f"--{flag.name} is {flag.value:g}; expected more than 0, and at most {most}")
     network = _NETWORK()

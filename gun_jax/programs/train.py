@@ -3,8 +3,8 @@
     python train.py --config=configs/camvid.py --workdir=runs/camvid [--config.NAME=VALUE]
     python train.py --new-config FOLDER
 
-The same line again goes on where the run stopped. `--check-data` reads all pictures and labels instead, and says which
-cannot be used. `--new-config` looks at a folder of pictures and labels, and writes a configuration for them.
+The same line again goes on where the run stopped. `--check-data` reads all images and labels instead, and says which
+cannot be used. `--new-config` looks at a folder of images and labels, and writes a configuration for them.
 `gun_jax/configuration.py` lists all settings.
 """
 
@@ -13,15 +13,15 @@ import sys
 
 from absl import flags
 
+from gun_jax.errors import InputError
 from gun_jax.programs import command_line
 from gun_jax.system import distributed
-from gun_jax.errors import InputError
 
 _CONFIG = command_line.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default runs/ and the name of the config file.")
 command_line.define_processes()
-_CHECK = flags.DEFINE_bool("check-data", False, "Read all pictures and labels, and train nothing.")
-_NEW = flags.DEFINE_string("new-config", None, "Folder of pictures and labels to write a configuration for.")
+_CHECK = flags.DEFINE_bool("check-data", False, "Read all images and labels, and train nothing.")
+_NEW = flags.DEFINE_string("new-config", None, "Folder of images and labels to write a configuration for.")
 _OUTPUT = flags.DEFINE_string("output", None, "The file that --new-config writes; by default gun.py in the folder.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Let --new-config replace the file.")
 
@@ -46,7 +46,7 @@ def main() -> None:
     workdir = pathlib.Path(_WORKDIR.value or command_line.default_workdir())
     before = last_report(workdir)
     try:
-        train(config, workdir, forget=True)
+        train(config, workdir, clear_caches=True)
     except InterruptedTrainingError as stop:
         print(f"{command_line.program()}: {stop}", file=sys.stderr, flush=True)
         draw_curves(workdir)

@@ -23,9 +23,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN, PreservationPolicy
 
-from gun_jax.system import distributed
 from gun_jax.errors import InputError
 from gun_jax.runs.damage import digest_of, newest_whole, read_arrays, read_position, reading, reason_of, seal
+from gun_jax.system import distributed
 
 if TYPE_CHECKING:
     from gun_jax.training.state import TrainState  # imports Optax, for which evaluating need not wait
@@ -69,7 +69,7 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
-        if kind is not None and distributed.several() and not issubclass(kind, InputError):
+        if kind is not None and distributed.is_distributed() and not issubclass(kind, InputError):
             return  # another process is gone, most likely: what all are saving together does not become whole
         with self._saving() if kind is None else contextlib.suppress(Exception):  # of two errors the first is told
             self._manager.close()
@@ -77,7 +77,7 @@ class Checkpoints:
     def latest(self) -> int | None:
         """The step of the newest checkpoint, as process 0 sees it, or None."""
         step = self._manager.latest_step()
-        first = int(distributed.as_the_first(np.array([-1 if step is None else step], np.int64))[0])
+        first = int(distributed.broadcast_from_main(np.array([-1 if step is None else step], np.int64))[0])
         return None if first < 0 else first
 
     def scored(self, step: int, miou: float | None) -> None:
@@ -137,7 +137,7 @@ class Checkpoints:
 
         steps = saved_steps(self._folder.parent)
         step, found = newest_whole(self._folder, steps, read)
-        if distributed.is_first():
+        if distributed.is_main():
             for damaged in (other for other in steps if other > step):
                 _put_aside(self._folder / str(damaged))
         distributed.wait_for_all("damaged checkpoints are put aside")

@@ -13,8 +13,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from gun_jax.system import distributed
 from gun_jax.errors import InputError, InputWarning
+from gun_jax.system import distributed
 
 # What TensorStore and XLA say where memory, rights or open files are short.
 _NOT_OF_THE_FILE = r"RESOURCE_EXHAUSTED|PERMISSION_DENIED|Too many open files"
@@ -41,7 +41,7 @@ def newest_whole(folder: pathlib.Path, steps: list[int], read: Callable[[int], R
     """
     reasons: list[str] = []
     while True:
-        step = int(distributed.as_the_first(np.array([max(steps, default=-1)], np.int64))[0])
+        step = int(distributed.broadcast_from_main(np.array([max(steps, default=-1)], np.int64))[0])
         if step < 0:
             break
         found = reason = None

@@ -13,11 +13,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from gun_jax import configuration
-from gun_jax.weights.npz import npz as weights
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.images import normalise
 from gun_jax.errors import InputError
 from gun_jax.models import GUN
+from gun_jax.runs.workdir import saved_config, saved_image_size
+from gun_jax.weights import npz as weights
+from gun_jax.weights.pretrained import FOLDER as PRETRAINED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Trained:
       config: of the run.
       classes: names and colours of what it predicts.
       step: of the checkpoint.
-      picture_size: (height, width) of a picture that it was evaluated on; None if that is not known.
+      image_size: (height, width) of an image that it was evaluated on; None if that is not known.
     """
 
     model: GUN
@@ -38,7 +40,7 @@ class Trained:
     config: ConfigDict
     classes: ClassMap
     step: int
-    picture_size: tuple[int, int] | None = None
+    image_size: tuple[int, int] | None = None
 
 
 def load_run(workdir: str | os.PathLike, step: int | None = None) -> tuple[GUN, dict[str, Any], ConfigDict]:
@@ -60,17 +62,26 @@ def load_run(workdir: str | os.PathLike, step: int | None = None) -> tuple[GUN, 
     return trained.model, trained.variables, trained.config
 
 
+def load_pretrained() -> tuple[GUN, dict[str, Any], ConfigDict]:
+    """Loads the included pretrained model: narrow, for street scenes, 11 CamVid classes.
+
+    Returns:
+      The same as `load_run`.
+    """
+    return load_run(PRETRAINED)
+
+
 def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
     """As `load_run`, with all that is known."""
-    config, classes = configuration.saved_config(workdir)
-    picture_size = configuration.saved_picture_size(workdir)
+    config, classes = saved_config(workdir)
+    image_size = saved_image_size(workdir)
     model = configuration.build_model(config.model, len(classes))
     network = configuration.describe_network(config.model, len(classes))
     if (workdir / weights.NAME).exists():
         variables, saved_step = weights.read_weights(workdir / weights.NAME, network)
         if step not in (None, saved_step):
             raise InputError(f"{workdir} holds the weights of step {saved_step} alone, not of step {step}")
-        return Trained(model, variables, config, classes, saved_step, picture_size)
+        return Trained(model, variables, config, classes, saved_step, image_size)
     # Not every `import gun_jax` shall wait for Orbax.
     from gun_jax.runs.checkpoints import restore_variables
 
@@ -78,11 +89,11 @@ def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
         return jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3))))
 
     variables, step = restore_variables(workdir, network, like, step)
-    return Trained(model, variables, config, classes, step, picture_size)
+    return Trained(model, variables, config, classes, step, image_size)
 
 
 def on_one_image(trained: Trained, method: str) -> Callable[[np.ndarray, tuple[int, int]], Any]:
-    """A method of the network, "predict" or "explain", for one image at a time.
+    """A method of the network, "predict" or "predict_with_offsets", for one image at a time.
 
     Returns:
       A function of an image, uint8 (H, W, 3), and a size (H', W'), that gives what the method gives, as NumPy arrays

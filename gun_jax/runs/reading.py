@@ -13,13 +13,14 @@ import jax
 import jax.numpy as jnp
 
 from gun_jax import configuration
-from gun_jax.models.counting import parameters
 from gun_jax.errors import InputError
+from gun_jax.models.counting import parameters
 from gun_jax.runs.rows import METRICS_NAME, read_rows
+from gun_jax.runs.workdir import SAVED_NAME, saved_config, saved_parameters
 
 # As training and evaluating name them, whose modules load Orbax.
 _CHECKPOINTS, _EVALUATION = "checkpoints", "evaluation"
-_SIGNS = (configuration.SAVED_NAME, METRICS_NAME, _CHECKPOINTS)  # of a workdir
+_SIGNS = (SAVED_NAME, METRICS_NAME, _CHECKPOINTS)  # of a workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +113,7 @@ def read_run(workdir: pathlib.Path) -> Run:
     Raises:
       InputError: it has reported nothing yet, is of a version with other settings, or a file is damaged.
     """
-    config, classes = configuration.saved_config(workdir)
+    config, classes = saved_config(workdir)
     names = configuration.setting_names(config)
     return Run(
         workdir,
@@ -120,7 +121,7 @@ def read_run(workdir: pathlib.Path) -> Run:
         classes.names,
         _rows(workdir / METRICS_NAME),
         dict(_evaluations(workdir / _EVALUATION)),
-        configuration.saved_parameters(workdir) or _count(json.dumps(config.model.to_dict()), len(classes)),
+        saved_parameters(workdir) or _count(json.dumps(config.model.to_dict()), len(classes)),
     )
 
 

@@ -5,7 +5,7 @@ import os
 import pathlib
 
 from gun_jax.errors import InputError
-from gun_jax.system.files import write_whole
+from gun_jax.system.files import atomic_write
 
 METRICS_NAME = "metrics.jsonl"  # in the workdir
 
@@ -53,4 +53,4 @@ def drop_rows_after(path: pathlib.Path, step: int) -> None:
     """Drops the rows of later steps, whose state was lost."""
     if path.exists():
         kept = [row for row in read_rows(path) if row["step"] <= step]
-        write_whole(path, "".join(json.dumps(row) + "\n" for row in kept))
+        atomic_write(path, "".join(json.dumps(row) + "\n" for row in kept))

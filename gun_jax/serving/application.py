@@ -17,10 +17,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from gun_jax.errors import InputError
-from gun_jax.serving.host_check import Guard
+from gun_jax.serving.host_check import HostCheck
 from gun_jax.serving.labelling import Answer, Labeller
 
-MOST_AT_ONCE = 4  # requests that are received, wait, or are worked at
+MAX_AT_ONCE = 4  # requests that are received, wait, or are worked at
 _PAGE = pathlib.Path(__file__).parent / "page"
 _NOT_KEPT = {"Cache-Control": "no-store"}
 
@@ -37,7 +37,7 @@ def build_application(
 ) -> ASGIApp:
     """The application.
 
-    `GET /` is the page, `GET /api/network` tells classes and limits. `POST /api/label` takes a picture file as it is
+    `GET /` is the page, `GET /api/network` tells classes and limits. `POST /api/label` takes an image file as it is
     and gives its labels as a PNG file; `POST /api/explain` gives "labels" and "offsets", PNG files, as a form, and the
     header Offsets-Full-Color; both tell the milliseconds of their parts in Server-Timing. `GET /api/example?number=0`
     is a drawn scene, a PNG file. What cannot be answered is told as `{"error": a line}`.
@@ -45,12 +45,12 @@ def build_application(
     Args:
       labeller: does the work, one request at a time.
       name, engine: of the network, as the page shows them.
-      most_bytes: of a picture file.
-      names: see `Guard`.
-      seconds: for a picture file to arrive.
+      most_bytes: of an image file.
+      names: see `HostCheck`.
+      seconds: for an image file to arrive.
     """
     facts = labeller.facts() | {"name": name, "engine": engine, "most_bytes": most_bytes}
-    places = asyncio.Semaphore(MOST_AT_ONCE)
+    places = asyncio.Semaphore(MAX_AT_ONCE)
     worker, turn = ThreadPoolExecutor(1), asyncio.Lock()
 
     async def received(request: Request) -> bytes:
@@ -63,17 +63,17 @@ def build_application(
                     content += chunk
                     _check_length(len(content), most_bytes)
         except TimeoutError as error:
-            raise HTTPException(408, f"the picture was not there after {seconds:g} seconds") from error
+            raise HTTPException(408, f"the image was not there after {seconds:g} seconds") from error
         return bytes(content)
 
     async def worked(request: Request, work: Callable[..., Result], *arguments: Any) -> Result:
         """What `work` makes of the body of a request, or of arguments."""
         if places.locked():
-            raise HTTPException(503, "too many pictures at once; try it again", {"Retry-After": "1"})
+            raise HTTPException(503, "too many images at once; try it again", {"Retry-After": "1"})
         async with places:
             arguments = arguments or (await received(request),)
             async with turn:
-                if await request.is_disconnected():  # as a browser does that has the next picture already
+                if await request.is_disconnected():  # as a browser does that has the next image already
                     raise ClientDisconnect
                 return await asyncio.get_running_loop().run_in_executor(worker, work, *arguments)
 
@@ -84,8 +84,8 @@ def build_application(
         answer = await worked(request, labeller.label)
         return Response(answer.labels, headers=_NOT_KEPT | _timing(answer), media_type="image/png")
 
-    async def explain(request: Request) -> Response:
-        answer = await worked(request, labeller.explain)
+    async def predict_with_offsets(request: Request) -> Response:
+        answer = await worked(request, labeller.predict_with_offsets)
         assert answer.offsets is not None
         headers = _NOT_KEPT | _timing(answer) | {"Offsets-Full-Color": f"{answer.full_color:.6g}"}
         content, kind = _form({"labels": answer.labels, "offsets": answer.offsets})
@@ -100,12 +100,12 @@ def build_application(
     routes = [
         Route("/api/network", tell_network),
         Route("/api/label", label, methods=["POST"]),
-        Route("/api/explain", explain, methods=["POST"]),
+        Route("/api/explain", predict_with_offsets, methods=["POST"]),
         Route("/api/example", example),
         Mount("/", StaticFiles(directory=_PAGE, html=True)),
     ]
     errors = {InputError: _bad_input, HTTPException: _refused, ClientDisconnect: _gone, Exception: _defect}
-    return Guard(Starlette(routes=routes, exception_handlers=errors), names)
+    return HostCheck(Starlette(routes=routes, exception_handlers=errors), names)
 
 
 def _check_length(length: int, most: int) -> None:

@@ -18,7 +18,7 @@ _HEADERS = {
 }
 
 
-class Guard:
+class HostCheck:
     """Goes around an application.
 
     Refuses requests to a host that is neither localhost, an address in numbers, nor one of `names`: another site can

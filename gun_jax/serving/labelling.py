@@ -1,4 +1,4 @@
-"""What the page asks for, as files: labels and offsets of a picture, a drawn scene."""
+"""What the page asks for, as files: labels and offsets of an image, a drawn scene."""
 
 import dataclasses
 import io
@@ -24,10 +24,10 @@ _FASTEST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What was found in a picture.
+    """What was found in an image.
 
     Attributes:
-      labels: a PNG file, grey, 8 bits, of the picture's size: the places of classes.
+      labels: a PNG file, grey, 8 bits, of the image's size: the places of classes.
       offsets: None, or a PNG file of the offsets in colours, of the size at which labels are decided.
       full_color: None, or the length of the offsets that are drawn in full colour, in pixels of the map of logits.
       milliseconds: that each part of the work took.
@@ -40,14 +40,14 @@ class Answer:
 
 
 class Labeller:
-    """Labels pictures that come as files, one at a time.
+    """Labels images that come as files, one at a time.
 
     Args:
       segmenter: the network.
-      most_pixels: of a picture.
+      most_pixels: of an image.
 
     Attributes:
-      frame_size: (height, width) of a camera's pictures, 480x640, shrunk as the page does it: to the most pixels that
+      frame_size: (height, width) of a camera's images, 480x640, shrunk as the page does it: to the most pixels that
         the network sees.
     """
 
@@ -65,10 +65,10 @@ class Labeller:
         }
 
     def label(self, content: bytes) -> Answer:
-        """Labels of a picture file.
+        """Labels of an image file.
 
         Raises:
-          InputError: it is not a whole picture of a known format, or has too many pixels.
+          InputError: it is not a whole image of a known format, or has too many pixels.
         """
         laps = _Laps()
         image = self._decode(content)
@@ -79,12 +79,12 @@ class Labeller:
         laps.end("encode")
         return Answer(answer, None, None, laps.milliseconds)
 
-    def explain(self, content: bytes) -> Answer:
+    def predict_with_offsets(self, content: bytes) -> Answer:
         """As `label`, with the offsets of guided upsampling."""
         laps = _Laps()
         image = self._decode(content)
         laps.end("decode")
-        labels, offsets = self._segmenter.explain(image)
+        labels, offsets = self._segmenter.predict_with_offsets(image)
         laps.end("label")
         colors, full_color = offset_colors(offsets)
         answer = _png(labels), _png(cv2.cvtColor(colors, cv2.COLOR_RGB2BGR))
@@ -92,7 +92,7 @@ class Labeller:
         return Answer(*answer, full_color, laps.milliseconds)
 
     def example(self, number: int) -> bytes:
-        """A drawn street scene, of the size of a camera's pictures, as a PNG file; they repeat after 1000."""
+        """A drawn street scene, of the size of a camera's images, as a PNG file; they repeat after 1000."""
         scene = SyntheticScenes(_EXAMPLES, self.frame_size)[number % _EXAMPLES]
         return _png(cv2.cvtColor(scene["image"], cv2.COLOR_RGB2BGR))
 
@@ -102,12 +102,12 @@ class Labeller:
             with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
                 width, height = picture.size
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise InputError(f"the picture has too many pixels; expected at most {self._most_pixels}") from error
+            raise InputError(f"the image has too many pixels; expected at most {self._most_pixels}") from error
         except Exception as error:  # whatever a broken header makes of a reader
-            raise InputError(f"this is not a picture that is known here; expected {', '.join(_FORMATS)}") from error
+            raise InputError(f"this is not an image that is known here; expected {', '.join(_FORMATS)}") from error
         if width * height > self._most_pixels:
-            raise InputError(f"the picture is {width}x{height}; expected at most {self._most_pixels} pixels")
-        return decode_image(content, "the picture", upright=True)
+            raise InputError(f"the image is {width}x{height}; expected at most {self._most_pixels} pixels")
+        return decode_image(content, "the image", upright=True)
 
 
 class _Laps:

@@ -8,10 +8,10 @@ from collections.abc import Collection
 
 import rich.console
 
-from gun_jax.system import runtime
 from gun_jax.errors import InputError
 from gun_jax.prediction.loading import load_segmenter
 from gun_jax.prediction.segmenter import Size
+from gun_jax.system import runtime
 
 
 def run_server(
@@ -31,8 +31,8 @@ def run_server(
       workdir, step, engine, size: see `load_segmenter`.
       host, port: where to listen; port 0 is any that is free.
       names: of hosts as which the server may be called, besides localhost and addresses in numbers.
-      megabytes: of a picture file, at most.
-      megapixels: of a picture, at most.
+      megabytes: of an image file, at most.
+      megapixels: of an image, at most.
 
     Raises:
       InputError: Starlette or uvicorn is not installed, the place is taken, or there is no such network.
@@ -51,7 +51,7 @@ def run_server(
     segmenter = load_segmenter(workdir, step, engine, size, console)
     labeller = Labeller(segmenter, int(megapixels * 1e6))
     height, width = labeller.frame_size
-    console.print(f"compiling for pictures of {width}x{height}; those of other sizes are waited for when they come")
+    console.print(f"compiling for images of {width}x{height}; those of other sizes are waited for when they come")
     begin = time.monotonic()
     labeller.label(labeller.example(0))
     runtime.give_back_memory()

@@ -57,7 +57,7 @@ def start(place: str, give_up: Callable[[str], None]) -> None:
         late.cancel()
 
 
-def several() -> bool:
+def is_distributed() -> bool:
     """Whether this is one process of several."""
     return jax.process_count() > 1
 
@@ -68,16 +68,16 @@ def expect_one(what: str) -> None:
     Raises:
       InputError: this is one of several.
     """
-    if several():
+    if is_distributed():
         raise InputError(f"{what}: expected one process; leave --processes out")
 
 
-def is_first() -> bool:
+def is_main() -> bool:
     """Whether this is the process that speaks and writes for all."""
     return jax.process_index() == 0
 
 
-def total(counts: np.ndarray) -> np.ndarray:
+def all_reduce_sum(counts: np.ndarray) -> np.ndarray:
     """The sum over all processes of an array of 64-bit numbers, which each calls with its own."""
     if jax.process_count() == 1:
         return counts
@@ -86,14 +86,14 @@ def total(counts: np.ndarray) -> np.ndarray:
     return np.asarray(halves).view(counts.dtype).sum(0)
 
 
-def as_the_first(values: np.ndarray) -> np.ndarray:
+def broadcast_from_main(values: np.ndarray) -> np.ndarray:
     """What process 0 calls with: an array of 64-bit numbers, whose shape is the same in all."""
-    return total(values if is_first() else np.zeros_like(values))
+    return all_reduce_sum(values if is_main() else np.zeros_like(values))
 
 
 def all_of(answer: bool) -> bool:
     """Whether all processes, which each call, say yes."""
-    return bool(total(np.array([not answer], np.int64))[0] == 0)
+    return bool(all_reduce_sum(np.array([not answer], np.int64))[0] == 0)
 
 
 def wait_for_all(what: str) -> None:

@@ -8,7 +8,7 @@ from gun_jax.errors import InputError
 UNFINISHED = ".unfinished"
 
 
-def write_whole(path: str | os.PathLike, content: bytes | str) -> None:
+def atomic_write(path: str | os.PathLike, content: bytes | str) -> None:
     """Writes a file, and the folders above it: whole, or what was there before stays.
 
     Raises:

@@ -9,8 +9,8 @@ import jax
 
 from gun_jax.errors import InputError
 
-_LARGEST_CACHE = 2**30  # bytes; what was not used for the longest time goes first
-_SHORTEST_KEPT = 0.1  # seconds of compiling
+_MAX_CACHE = 2**30  # bytes; what was not used for the longest time goes first
+_MIN_COMPILE_SECONDS = 0.1  # seconds of compiling
 
 # Numbers of glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
@@ -62,8 +62,8 @@ def keep_compilations(folder: str | None = None) -> None:
         writable = False
     if writable:
         jax.config.update("jax_compilation_cache_dir", str(path))
-        jax.config.update("jax_compilation_cache_max_size", _LARGEST_CACHE)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", _SHORTEST_KEPT)
+        jax.config.update("jax_compilation_cache_max_size", _MAX_CACHE)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", _MIN_COMPILE_SECONDS)
     elif folder:
         raise InputError(
             f"--compilation_cache is {folder}, which cannot be written; choose another folder, or none: "

@@ -4,8 +4,8 @@ import pathlib
 import warnings
 
 from gun_jax.errors import InputWarning
-from gun_jax.system.distributed import is_first
 from gun_jax.runs.rows import METRICS_NAME, read_rows
+from gun_jax.system.distributed import is_main
 
 NAME = "curves.png"  # in the workdir
 
@@ -19,10 +19,10 @@ def last_report(workdir: pathlib.Path) -> int | None:
 def draw_curves(workdir: pathlib.Path, warn: bool = True) -> None:
     """Draws the curves of a run into its workdir, in the first process.
 
-    What was learned is not lost with a picture: where it cannot be drawn that is an InputWarning, if `warn` says so. A
-    run without a report has no picture.
+    What was learned is not lost with an image: where it cannot be drawn that is an InputWarning, if `warn` says so. A
+    run without a report has no image.
     """
-    if not is_first():
+    if not is_main():
         return
     try:
         from gun_jax.visualisation import curve_figure  # Matplotlib loads slowly

@@ -14,23 +14,24 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from gun_jax import configuration
-from gun_jax.models.counting import parameters
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.pipeline import training_batches
 from gun_jax.data.sources import Source, find_data_dir, load_source
 from gun_jax.errors import InputError
-from gun_jax.metrics.confusion import ConfusionMatrix
-from gun_jax.system.distributed import as_the_first, is_first
 from gun_jax.evaluation.scoring import make_scorer
+from gun_jax.metrics.confusion import ConfusionMatrix
+from gun_jax.models.counting import parameters
 from gun_jax.runs.checkpoints import Checkpoints, saved_steps
+from gun_jax.runs.rows import METRICS_NAME, read_rows
+from gun_jax.runs.workdir import save_config, saved_config
+from gun_jax.system.distributed import broadcast_from_main, is_main
 from gun_jax.training.interruption import InterruptedTrainingError, listening
+from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.outcomes import Outcomes
 from gun_jax.training.reporting import Reporter, SilentReporter
-from gun_jax.runs.rows import METRICS_NAME, read_rows
-from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.start import starting_point
 from gun_jax.training.state import TrainState, create_state
-from gun_jax.training.step import data_mesh, make_train_step, replicated, split
+from gun_jax.training.step import batch_sharding, data_mesh, make_train_step, replicated
 
 # What may change between the pieces of a run: nothing of it decides what is learned.
 _FREE = (
@@ -49,7 +50,7 @@ _FREE = (
 )
 
 
-def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> TrainState:
+def train(config: ConfigDict, workdir: pathlib.Path, clear_caches: bool = False) -> TrainState:
     """Trains to the end of the schedule, from the newest checkpoint in the workdir if there is one.
 
     Writes into the workdir: `config.json`, `checkpoints/`, `metrics.jsonl`, `curves/` (TensorBoard).
@@ -57,7 +58,7 @@ def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> Tr
     Args:
       config: see `gun_jax.configuration.default_config`.
       workdir: a new or empty folder, or that of the same run.
-      forget: whether JAX shall forget all that this process has traced and compiled before, for less memory.
+      clear_caches: whether JAX shall forget all that this process has traced and compiled before, for less memory.
 
     Returns:
       The last state.
@@ -71,10 +72,10 @@ def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> Tr
     source, eval_source, config = _open_data(config)
     steps_per_epoch = len(source) / config.batch_size
     total_steps = config.steps or round(config.epochs * steps_per_epoch)
-    if not 1 <= total_steps <= configuration.MOST_STEPS:
+    if not 1 <= total_steps <= configuration.MAX_STEPS:
         raise InputError(
             f"config.epochs is {config.epochs} of {steps_per_epoch:.1f} steps each; expected 1 to "
-            f"{configuration.MOST_STEPS} steps"
+            f"{configuration.MAX_STEPS} steps"
         )
     _check_workdir(workdir, config, source.classes)
 
@@ -85,14 +86,14 @@ def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> Tr
     state = jax.device_put(create_state(model, optimizer, config.seed, start_from), replicated(mesh))
     if config.batch_size % mesh.size:
         raise InputError(f"config.batch_size is {config.batch_size}; expected a multiple of the {mesh.size} devices")
-    take_step = make_train_step(model, optimizer, mesh, forget)
+    take_step = make_train_step(model, optimizer, mesh, clear_caches)
     score = make_scorer(model, config.batch_size, config.data.threads)
 
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints, listening() as interruption:
         state, position = _resumed(state, checkpoints, source, config, workdir)
-        if is_first():
+        if is_main():
             count = parameters(state.params)
-            configuration.save_config(workdir, config, source.classes, count, _picture_size(eval_source))
+            save_config(workdir, config, source.classes, count, _image_size(eval_source))
         start, signal = int(state.step), 0
         outcomes = Outcomes(workdir, config.max_bad_steps, start, position.get("outcomes"))
         with _reporter(workdir, total_steps, start, config.batch_size) as reporter:
@@ -115,8 +116,8 @@ def train(config: ConfigDict, workdir: pathlib.Path, forget: bool = False) -> Tr
     return state
 
 
-def _picture_size(source: Source) -> tuple[int, int] | None:
-    """(height, width) of the first picture, if it can be read: who evaluates will be told why not."""
+def _image_size(source: Source) -> tuple[int, int] | None:
+    """(height, width) of the first image, if it can be read: who evaluates will be told why not."""
     try:
         height, width, _ = source[0]["image"].shape
     except InputError:
@@ -172,7 +173,9 @@ class _Run:
         rows = [row for row in read_rows(workdir / METRICS_NAME) if name in row and row["step"] <= start]
         best = max(((row[name], row["step"]) for row in rows if row[name] is not None), default=(0, 0))
         done = any(row["step"] == start for row in rows)
-        miou, step, done = as_the_first(np.array([*best, done], np.float64))  # who else reads may see an older file
+        miou, step, done = broadcast_from_main(
+            np.array([*best, done], np.float64)
+        )  # who else reads may see an older file
         if step:
             self.checkpoints.scored(int(step), float(miou))
         if start and self._evaluating(start) and not done:
@@ -234,7 +237,7 @@ def _check_workdir(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap)
         raise InputError(f"workdir {workdir.absolute()} has one of [ ] * ? in it, with which Orbax reads nothing back")
     if not saved_steps(workdir):
         return
-    saved, saved_classes = configuration.saved_config(workdir)
+    saved, saved_classes = saved_config(workdir)
     for name in configuration.setting_names(config):
         here, there = (configuration.setting(one, name) for one in (config, saved))
         if name not in _FREE and here != there:
@@ -247,7 +250,7 @@ def _check_workdir(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap)
 
 
 def _reporter(workdir: pathlib.Path, *run: Any) -> Reporter | SilentReporter:
-    return Reporter(workdir, *run) if is_first() else SilentReporter()
+    return Reporter(workdir, *run) if is_main() else SilentReporter()
 
 
 def _numbered_batches(
@@ -266,6 +269,6 @@ def _numbered_batches(
             begin = time.monotonic()
             records = next(batches)
             told = {"ids": records.pop("id"), "skipped": records.pop("skipped")}
-            batch = jax.make_array_from_process_local_data(split(mesh), records)
+            batch = jax.make_array_from_process_local_data(batch_sharding(mesh), records)
             waited(time.monotonic() - begin)
             yield step, told, batch

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from gun_jax.errors import InputError
-from gun_jax.system.distributed import is_first, total
 from gun_jax.runs.rows import append_row, drop_rows_after
+from gun_jax.system.distributed import all_reduce_sum, is_main
 from gun_jax.training.step import Outcome
 
 BAD_STEPS_NAME = "bad_steps.jsonl"  # in the workdir
@@ -38,14 +38,14 @@ class Outcomes:
         if jax.process_index():
             name = name.replace(".", f"-{jax.process_index()}.", 1)
         self._path, self._most = workdir / name, most
-        if is_first():  # also those of more processes than there are now
+        if is_main():  # also those of more processes than there are now
             for path in workdir.glob(BAD_STEPS_NAME.replace(".", "*.")):
                 drop_rows_after(path, start)
         saved = saved or {}
         self.bad_steps: int = saved.get("bad_steps", 0)  # of the whole run
         self._losses: list[float] = saved.get("losses", [])
         self._counts: dict[str, int] = saved.get("counts", dict.fromkeys(_COUNTS, 0))  # since the last report
-        if not is_first():
+        if not is_main():
             self._counts[_SKIPPED] = 0  # what was saved is of all
         self._in_a_row: int = saved.get("in_a_row", 0)
         self._told: set[str] = set()
@@ -99,7 +99,7 @@ class Outcomes:
 
     def _counts_of_all(self) -> dict[str, int]:
         """Each process skips records of its own; what the steps gave, all see."""
-        return self._counts | {_SKIPPED: int(total(np.array([self._counts[_SKIPPED]], np.int64))[0])}
+        return self._counts | {_SKIPPED: int(all_reduce_sum(np.array([self._counts[_SKIPPED]], np.int64))[0])}
 
     def _settle(self) -> None:
         if self._waiting is None:

@@ -9,10 +9,10 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gun_jax.system import runtime
 from gun_jax.data.classes import IGNORE
 from gun_jax.data.images import normalise
 from gun_jax.models import GUN
+from gun_jax.system import runtime
 from gun_jax.training.state import TrainState
 
 DATA_AXIS = "data"
@@ -98,7 +98,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def split(mesh: Mesh) -> NamedSharding:
+def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Every device holds its share of the first axis."""
     return NamedSharding(mesh, PartitionSpec(DATA_AXIS))
 
@@ -137,15 +137,15 @@ def train_step(
 
 
 def make_train_step(
-    model: GUN, optimizer: optax.GradientTransformation, mesh: Mesh, forget: bool = False
+    model: GUN, optimizer: optax.GradientTransformation, mesh: Mesh, clear_caches: bool = False
 ) -> Callable[[TrainState, dict], tuple[TrainState, Outcome]]:
     """Compiles `train_step` for a mesh, over which B is split.
 
     Batch norm and loss see the whole batch. The state handed in is donated: use only the one that comes back. The first
     call with images of a size compiles, and gives back the memory that this took before the step asks for its own. With
-    `forget`, the first of all also makes JAX forget what else it has traced and compiled in this process.
+    `clear_caches`, the first of all also makes JAX forget what else it has traced and compiled in this process.
     """
-    whole, shared = replicated(mesh), split(mesh)
+    whole, shared = replicated(mesh), batch_sharding(mesh)
     jitted = jax.jit(
         train_step(model, optimizer),
         in_shardings=(whole, shared),
@@ -159,7 +159,7 @@ def make_train_step(
         shape = batch["image"].shape
         if shape not in programs:
             programs[shape] = jitted.lower(state, batch).compile()
-            if forget and len(programs) == 1:
+            if clear_caches and len(programs) == 1:
                 jax.clear_caches()
             runtime.give_back_memory()
         return programs[shape](state, batch)

@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gun_jax.data.classes import IGNORE, ClassMap
-from gun_jax.visualisation.palettes import VERDICTS, colorize, error_map
 from gun_jax.visualisation.layout import LINE, WHITE, below, beside, border, color_key, text_line
+from gun_jax.visualisation.palettes import VERDICTS, colorize, error_map
 
 _TILE = 176  # pixels, of a crop
 
@@ -60,13 +60,13 @@ def trimap_figure(
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-    """A square part of a picture, as two networks label it.
+    """A square part of an image, as two networks label it.
 
     Attributes:
       image: uint8 (S, S, 3) RGB.
       truth, baseline, labels: integer (S, S), train ids; `truth` also `IGNORE`.
       gain: by how many of its pixels near boundaries `labels` are better than `baseline`.
-      top, left: its first row and column in the picture.
+      top, left: its first row and column in the image.
     """
 
     image: np.ndarray
@@ -81,7 +81,7 @@ class Crop:
 def most_mended(
     image: np.ndarray, truth: np.ndarray, baseline: np.ndarray, labels: np.ndarray, reach: int = 5, part: float = 0.25
 ) -> Crop:
-    """The square of a picture in which `labels` are better than `baseline` by the most pixels near boundaries.
+    """The square of an image in which `labels` are better than `baseline` by the most pixels near boundaries.
 
     Args:
       image: uint8 (H, W, 3) RGB, of the size of the labels.
@@ -89,7 +89,7 @@ def most_mended(
       baseline: integer (H, W), the labels to compare with.
       labels: integer (H, W).
       reach: how many pixels from a boundary of the truth count.
-      part: side of the square, as a part of the shorter side of the picture.
+      part: side of the square, as a part of the shorter side of the image.
     """
     near = cv2.distanceTransform(1 - _boundaries(truth), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= reach
     better = ((labels == truth) * 1 - (baseline == truth)) * (truth != IGNORE) * near  # 1 mended, -1 spoiled

@@ -1,4 +1,4 @@
-"""Putting pictures together from smaller ones: texts, keys, borders, rows and columns, on white."""
+"""Putting images together from smaller ones: texts, keys, borders, rows and columns, on white."""
 
 import functools
 import math
@@ -20,9 +20,9 @@ def text_line(text: str, letters: int, width: int, bold: bool = False) -> np.nda
         while text and font.getlength(text + "…") > width:
             text = text[:-1]
         text += "…"
-    picture = Image.new("RGB", (max(1, math.ceil(font.getlength(text))), sum(font.getmetrics())), WHITE)
-    ImageDraw.Draw(picture).text((0, 0), text, _INK, font)
-    return np.asarray(picture)
+    image = Image.new("RGB", (max(1, math.ceil(font.getlength(text))), sum(font.getmetrics())), WHITE)
+    ImageDraw.Draw(image).text((0, 0), text, _INK, font)
+    return np.asarray(image)
 
 
 @functools.lru_cache
@@ -47,23 +47,23 @@ def color_key(entries: list[tuple[str, Color]], width: int, letters: int) -> np.
     return below([beside(line, letters) for line in lines], gap)
 
 
-def border(picture: np.ndarray, thickness: int, color: Color) -> np.ndarray:
-    """Puts a frame around a picture."""
-    return cv2.copyMakeBorder(picture, thickness, thickness, thickness, thickness, cv2.BORDER_CONSTANT, value=color)
+def border(image: np.ndarray, thickness: int, color: Color) -> np.ndarray:
+    """Puts a frame around an image."""
+    return cv2.copyMakeBorder(image, thickness, thickness, thickness, thickness, cv2.BORDER_CONSTANT, value=color)
 
 
-def below(pictures: list[np.ndarray], gap: int) -> np.ndarray:
-    """Stacks pictures from top to bottom on white, flush left."""
-    heights = [picture.shape[0] for picture in pictures]
-    width = max(picture.shape[1] for picture in pictures)
-    whole = np.full((sum(heights) + gap * (len(pictures) - 1), width, 3), 255, np.uint8)
+def below(images: list[np.ndarray], gap: int) -> np.ndarray:
+    """Stacks images from top to bottom on white, flush left."""
+    heights = [image.shape[0] for image in images]
+    width = max(image.shape[1] for image in images)
+    whole = np.full((sum(heights) + gap * (len(images) - 1), width, 3), 255, np.uint8)
     top = 0
-    for picture in pictures:
-        whole[top : top + picture.shape[0], : picture.shape[1]] = picture
-        top += picture.shape[0] + gap
+    for image in images:
+        whole[top : top + image.shape[0], : image.shape[1]] = image
+        top += image.shape[0] + gap
     return whole
 
 
-def beside(pictures: list[np.ndarray], gap: int) -> np.ndarray:
-    """Stacks pictures from left to right on white, flush at the top."""
-    return below([picture.swapaxes(0, 1) for picture in pictures], gap).swapaxes(0, 1)
+def beside(images: list[np.ndarray], gap: int) -> np.ndarray:
+    """Stacks images from left to right on white, flush at the top."""
+    return below([image.swapaxes(0, 1) for image in images], gap).swapaxes(0, 1)

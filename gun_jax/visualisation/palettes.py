@@ -9,7 +9,7 @@ from gun_jax.data.classes import IGNORE, ClassMap
 from gun_jax.errors import InputError
 
 # Lengths below this many low-resolution pixels are not blown up to full colour: an untrained table is white, not noise.
-_LEAST_FULL_LENGTH = 0.1
+_MIN_FULL_LENGTH = 0.1
 # In the order of the verdicts: 2 x (GUM is wrong) + (the baseline is wrong), then ignored.
 VERDICTS = {
     "both right": (92, 92, 92),
@@ -66,15 +66,15 @@ def offset_colors(offsets: np.ndarray, largest: float | None = None) -> tuple[np
     x, y = np.moveaxis(np.where(finite[..., None], offsets, 0.0), -1, 0)
     length = np.hypot(x, y)
     if largest is None:
-        largest = max(np.quantile(length[finite], 0.99), _LEAST_FULL_LENGTH) if finite.any() else _LEAST_FULL_LENGTH
+        largest = max(np.quantile(length[finite], 0.99), _MIN_FULL_LENGTH) if finite.any() else _MIN_FULL_LENGTH
     elif not (math.isfinite(largest) and largest > 0):
         raise InputError(f"full colour at a length of {largest!r}; expected a positive number of pixels")
     saturation = np.minimum(length / largest, 1)
     # HSV to RGB at value 1: each channel is a trapezium over the hue, shifted by a third of the circle.
     sector = np.arctan2(y, x)[..., None] * (3 / np.pi) + np.array([0.0, 4.0, 2.0])
     pure = np.clip(np.abs(sector % 6 - 3) - 1, 0, 1)
-    picture = np.where(finite[..., None], 1 - saturation[..., None] * (1 - pure), 0.0)
-    return np.round(255 * picture).astype(np.uint8), float(largest)
+    image = np.where(finite[..., None], 1 - saturation[..., None] * (1 - pure), 0.0)
+    return np.round(255 * image).astype(np.uint8), float(largest)
 
 
 def wheel_key(size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One picture of what guided upsampling does to one image."""
+"""One image of what guided upsampling does to one image."""
 
 import math
 
@@ -7,8 +7,8 @@ import numpy as np
 
 from gun_jax.data.classes import IGNORE, ClassMap
 from gun_jax.errors import InputError
-from gun_jax.visualisation.palettes import VERDICTS, colorize, error_map, label_map, offset_colors, verdicts, wheel_key
 from gun_jax.visualisation.layout import LINE, WHITE, below, beside, border, color_key, text_line
+from gun_jax.visualisation.palettes import VERDICTS, colorize, error_map, label_map, offset_colors, verdicts, wheel_key
 
 _TILE_WIDTHS = (320, 640)
 
@@ -23,7 +23,7 @@ def panel(
     title: str = "",
     tile_width: int | None = None,
 ) -> np.ndarray:
-    """One picture of what guided upsampling does to one image: six captioned tiles, three a row, and a legend.
+    """One image of what guided upsampling does to one image: six captioned tiles, three a row, and a legend.
 
     Image, ground truth, bilinear upsampling; GUM, its offsets, its errors against bilinear upsampling. The legend has
     the classes that occur. Shares of errors count the pixels of the label map that are not ignored.

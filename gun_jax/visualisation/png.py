@@ -1,4 +1,4 @@
-"""Pictures as files."""
+"""Images as files."""
 
 import os
 
@@ -6,17 +6,17 @@ import cv2
 import numpy as np
 
 from gun_jax.errors import InputError
-from gun_jax.system.files import write_whole
+from gun_jax.system.files import atomic_write
 
 
-def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
-    """Writes a picture, uint8 (H, W, 3) RGB, as a PNG file; makes its folder; the file is whole or not there at all.
+def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes an image, uint8 (H, W, 3) RGB, as a PNG file; makes its folder; the file is whole or not there at all.
 
     Raises:
-      InputError: the file cannot be written, or `picture` is not such an array.
+      InputError: the file cannot be written, or `image` is not such an array.
     """
-    picture = np.asarray(picture)
-    if picture.ndim != 3 or picture.shape[-1] != 3 or picture.dtype != np.uint8 or not picture.size:
-        raise InputError(f"picture of shape {picture.shape}, {picture.dtype}; expected (height, width, 3), uint8")
-    _, content = cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    write_whole(path, content.tobytes())
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8 or not image.size:
+        raise InputError(f"image of shape {image.shape}, {image.dtype}; expected (height, width, 3), uint8")
+    _, content = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    atomic_write(path, content.tobytes())

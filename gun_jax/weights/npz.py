@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gun_jax.errors import InputError
-from gun_jax.system.files import write_whole
+from gun_jax.system.files import atomic_write
 
 NAME = "weights.npz"
 _SEPARATOR = "/"  # in the path of an array, which these have not:
@@ -43,7 +43,7 @@ def write_weights(path: pathlib.Path, variables: Mapping[str, Any], network: dic
     content = io.BytesIO()
     about = {_STEP: np.int64(step), _NETWORK: np.asarray(json.dumps(network))}
     np.savez(content, allow_pickle=False, **(small | about))
-    write_whole(path, content.getvalue())
+    atomic_write(path, content.getvalue())
 
 
 def read_weights(path: pathlib.Path, network: dict[str, Any]) -> tuple[dict[str, Any], int]:

@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 import jax.numpy as jnp
 import numpy as np
 
-_MOST_STEPS = 200_000  # of a pickle; a tensor takes some 40, and the deepest DRN has 400 of them
-_MOST_AXES = 64  # of an array, in NumPy and PyTorch
+_MAX_STEPS = 200_000  # of a pickle; a tensor takes some 40, and the deepest DRN has 400 of them
+_MAX_AXES = 64  # of an array, in NumPy and PyTorch
 
 
 class ForbiddenError(Exception):
@@ -65,7 +65,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Ten
     # What follows, gradients and hooks, matters to training in PyTorch only.
     if not (isinstance(storage, Storage) and isinstance(shape, tuple) and isinstance(strides, tuple)):
         raise ValueError("a tensor without storage, shape or strides")
-    if not len(shape) == len(strides) <= _MOST_AXES or not all(map(_is_natural, (offset, *shape, *strides))):
+    if not len(shape) == len(strides) <= _MAX_AXES or not all(map(_is_natural, (offset, *shape, *strides))):
         raise ValueError("a tensor of impossible shape, strides or offset")
     return Tensor(storage, offset, shape, strides)
 
@@ -132,8 +132,8 @@ class Machine:
           Exception: of any kind; it is damaged.
         """
         for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-            if number == _MOST_STEPS:
-                raise ValueError(f"a pickle of more than {_MOST_STEPS} steps")
+            if number == _MAX_STEPS:
+                raise ValueError(f"a pickle of more than {_MAX_STEPS} steps")
             self._step(opcode.name, argument)
         return self._stack.pop()
 

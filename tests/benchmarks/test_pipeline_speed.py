@@ -7,7 +7,7 @@ import pytest
 
 import gun_jax
 from benchmarks import pipeline
-from benchmarks.pipeline import drawn_pictures, pipeline_ratio
+from benchmarks.pipeline import drawn_images, pipeline_ratio
 from gun_jax.configuration import default_config
 from gun_jax.data.sources import load_source
 
@@ -22,7 +22,7 @@ def test_the_pipeline_and_bare_decoding_read_the_same_files(monkeypatch):
         ours[path] += 1
         return read_bytes(path)
 
-    with drawn_pictures(3, (48, 64)) as folder:
+    with drawn_images(3, (48, 64)) as folder:
         data = default_config().data
         data.source, data.dir, data.prefetch = "folder", str(folder), 1
         source = load_source(data, "train")

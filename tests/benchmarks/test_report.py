@@ -129,8 +129,8 @@ def test_a_page_of_another_hand_is_refused_and_stays(content, parts, tmp_path):
 
 def test_the_pipeline_is_measured_without_camvid_and_says_so(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("GUN_DATA_DIR", str(tmp_path))  # as one that holds Cityscapes
-    monkeypatch.setattr(report, "drawn_pictures", lambda *_: contextlib.nullcontext(tmp_path))
-    monkeypatch.setattr(report, "_of_pictures", lambda what, *_: iter([(what, "100 images/s", "", "", "")]))
+    monkeypatch.setattr(report, "drawn_images", lambda *_: contextlib.nullcontext(tmp_path))
+    monkeypatch.setattr(report, "_of_images", lambda what, *_: iter([(what, "100 images/s", "", "", "")]))
     left_out, drawn = report.report(ROOT, ["pipeline"], 1, None, "")
     assert left_out[:2] == ("decoded and augmented: CamVid, crops of 240x320", "left out: CamVid is not there")
     assert drawn[0].startswith("PNGs")

@@ -10,9 +10,9 @@ import pytest
 
 import gun_jax
 from benchmarks.tables import FINAL, Network, benchmark, table_rows
-from gun_jax.system.timing import time_in_turn
 from gun_jax.errors import InputError
 from gun_jax.paper import TABLES
+from gun_jax.system.timing import time_in_turn
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 

@@ -15,7 +15,7 @@ def draw(path, pixels):
     return pixels
 
 
-def picture(path, seed=0, size=SIZE):
+def image(path, seed=0, size=SIZE):
     return draw(path, np.random.default_rng(seed).integers(0, 256, (*size, 3)))
 
 

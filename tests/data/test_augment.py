@@ -1,4 +1,4 @@
-"""Augmentations against closed forms, on pictures that tell from where each pixel came."""
+"""Augmentations against closed forms, on images that tell from where each pixel came."""
 
 import dataclasses
 import itertools
@@ -31,7 +31,7 @@ def record(height, width):
 
 
 def patches(height, width, seed, step=16):
-    """A picture of grey patches, each with its label for grey value: what is right in one is right in the other."""
+    """An image of grey patches, each with its label for grey value: what is right in one is right in the other."""
     values = np.random.default_rng(seed).choice([0, 60, 120, 180, 240], (-(-height // step), -(-width // step)))
     label = values.repeat(step, 0).repeat(step, 1)[:height, :width].astype(np.uint8)
     return {"image": np.stack([label] * 3, -1), "label": label, "id": "x"}
@@ -95,7 +95,7 @@ def test_both_sides_are_scaled_by_one_factor():
         assert abs(height / 80 - width / 250) <= 0.5 / 80 + 0.5 / 250
 
 
-def test_a_picture_of_one_pixel_keeps_at_least_one():
+def test_a_image_of_one_pixel_keeps_at_least_one():
     assert all(min(result["label"].shape) >= 1 for result in drawn(RandomScale(0.1, 0.2), record(1, 1), 5))
 
 
@@ -119,7 +119,7 @@ def test_a_label_is_that_of_the_pixel_whose_centre_is_nearest(factor):
 
 
 @pytest.mark.parametrize("factor", [0.25, 0.375, 0.5])
-def test_a_picture_shrunk_to_a_half_or_less_is_the_mean_of_what_each_pixel_covers(factor):
+def test_a_image_shrunk_to_a_half_or_less_is_the_mean_of_what_each_pixel_covers(factor):
     image = np.random.default_rng(3).integers(0, 256, (16, 24, 3)).astype(np.uint8)
     source = {"image": image, "label": image[..., 0], "id": "x"}
     ours = RandomScale(factor, factor).random_map(source, np.random.default_rng(0))["image"]
@@ -133,7 +133,7 @@ def test_a_picture_shrunk_to_a_half_or_less_is_the_mean_of_what_each_pixel_cover
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.75, 1.25, 2.0])
-def test_from_a_half_on_a_picture_is_mixed_linearly_between_pixel_centres(factor):
+def test_from_a_half_on_a_image_is_mixed_linearly_between_pixel_centres(factor):
     image = np.random.default_rng(4).integers(0, 256, (8, 12, 3)).astype(np.uint8)
     source = {"image": image, "label": image[..., 0], "id": "x"}
     ours = RandomScale(factor, factor).random_map(source, np.random.default_rng(0))["image"]
@@ -146,7 +146,7 @@ def test_from_a_half_on_a_picture_is_mixed_linearly_between_pixel_centres(factor
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_picture_and_label_stay_aligned_at_any_scale(seed):
+def test_image_and_label_stay_aligned_at_any_scale(seed):
     result = RandomScale().random_map(patches(96, 128, seed), np.random.default_rng(seed))
     label, grey = result["label"].astype(int), result["image"][..., 1].astype(int)
     inner = np.ones(label.shape, bool)  # pixels whose neighbours all have their label
@@ -167,7 +167,7 @@ def test_impossible_scales_stop_with_one_line(smallest, largest):
 # Crop
 
 
-def test_a_crop_is_a_window_of_the_picture_and_of_the_label_at_one_place():
+def test_a_crop_is_a_window_of_the_image_and_of_the_label_at_one_place():
     source = record(11, 13)
     for result in drawn(RandomCrop((4, 6)), source, 50):
         top, left = result["image"][0, 0, :2].astype(int)
@@ -185,7 +185,7 @@ def test_every_place_of_a_window_is_as_likely():
     assert ((counts - 200) ** 2 / 200).sum() < 36.2
 
 
-def test_a_small_picture_lies_anywhere_in_the_window_within_mean_colour_and_ignored_label():
+def test_a_small_image_lies_anywhere_in_the_window_within_mean_colour_and_ignored_label():
     source = record(3, 4)
     places = set()
     for result in drawn(RandomCrop((5, 7)), source, 400):
@@ -201,7 +201,7 @@ def test_a_small_picture_lies_anywhere_in_the_window_within_mean_colour_and_igno
     assert places == {(top, left) for top in range(3) for left in range(4)}
 
 
-def test_a_picture_that_is_small_in_one_direction_is_padded_there_and_cut_in_the_other():
+def test_a_image_that_is_small_in_one_direction_is_padded_there_and_cut_in_the_other():
     source = record(4, 30)
     places = set()
     for result in drawn(RandomCrop((6, 8)), source, 400):
@@ -214,7 +214,7 @@ def test_a_picture_that_is_small_in_one_direction_is_padded_there_and_cut_in_the
     assert {top for top, _ in places} == {0, 1, 2} and {left for _, left in places} == set(range(23))
 
 
-def test_a_window_of_the_picture_s_size_is_the_picture():
+def test_a_window_of_the_image_s_size_is_the_image():
     source = record(9, 12)
     result = RandomCrop((9, 12)).random_map(source, np.random.default_rng(0))
     np.testing.assert_array_equal(result["image"], source["image"])
@@ -227,7 +227,7 @@ def test_impossible_windows_stop_with_one_line(size):
     assert "\n" not in str(error.value)
 
 
-def test_a_window_without_a_size_has_that_of_the_picture_before_its_scale():
+def test_a_window_without_a_size_has_that_of_the_image_before_its_scale():
     generator = np.random.default_rng(0)
     for factor in (0.5, 2.0):
         scaled = RandomScale(factor, factor).random_map(record(9, 12), generator)
@@ -239,7 +239,7 @@ def test_a_window_without_a_size_has_that_of_the_picture_before_its_scale():
 # Flip
 
 
-def test_a_flip_mirrors_picture_and_label_left_to_right_every_other_time():
+def test_a_flip_mirrors_image_and_label_left_to_right_every_other_time():
     source = record(5, 8)
     mirrored = 0
     for result in drawn(RandomFlip(), source, 1000):
@@ -275,7 +275,7 @@ def grey_of(pixel):
 
 
 def jittered_by_loops(image, order, factors):
-    """Pixel by pixel: 0 mixes with black, 1 with the mean grey of the picture, 2 with the pixel's own grey."""
+    """Pixel by pixel: 0 mixes with black, 1 with the mean grey of the image, 2 with the pixel's own grey."""
     pixels = [[float(value) for value in pixel] for pixel in image.reshape(-1, 3)]
     for change, factor in zip(order, factors, strict=True):
         mean = sum(map(grey_of, pixels)) / len(pixels)
@@ -348,13 +348,13 @@ def test_lighting_jitter_ends_at_black_and_white():
 
 
 def test_the_colour_covariance_is_that_of_all_pixels():
-    pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3)).astype(np.uint8)
-    pictures[..., 1] //= 3
-    source = [{"image": picture} for picture in pictures]
-    expected = np.cov(pictures.reshape(-1, 3).T / 255, bias=True)
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3)).astype(np.uint8)
+    images[..., 1] //= 3
+    source = [{"image": picture} for picture in images]
+    expected = np.cov(images.reshape(-1, 3).T / 255, bias=True)
     np.testing.assert_allclose(color_covariance(source), expected, atol=1e-12)
-    ends = np.cov(pictures[[0, 2, 4]].reshape(-1, 3).T / 255, bias=True)
-    np.testing.assert_allclose(color_covariance(source, pictures=3), ends, atol=1e-12)
+    ends = np.cov(images[[0, 2, 4]].reshape(-1, 3).T / 255, bias=True)
+    np.testing.assert_allclose(color_covariance(source, images=3), ends, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ import os
 
 import numpy as np
 import pytest
-from reference_folders import draw, label, picture
+from reference_folders import draw, image, label
 
 from gun_jax.data.checking import check_source
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.folders import FolderSource
 
-pytestmark = pytest.mark.fault("pictures and labels that cannot be used, and --check-data")
+pytestmark = pytest.mark.fault("images and labels that cannot be used, and --check-data")
 TWO = ClassMap(("a", "b"), ((1, 0, 0), (2, 0, 0)), {0: 0, 1: 1, 255: 255})
 
 
@@ -18,7 +18,7 @@ TWO = ClassMap(("a", "b"), ((1, 0, 0), (2, 0, 0)), {0: 0, 1: 1, 255: 255})
 def folders(tmp_path):
     """Six good pairs, a to f."""
     for number, key in enumerate("abcdef"):
-        picture(tmp_path / "images" / f"{key}.png", seed=number)
+        image(tmp_path / "images" / f"{key}.png", seed=number)
         label(tmp_path / "labels" / f"{key}.png", (0, 1, 255), seed=number)
     return tmp_path
 
@@ -51,7 +51,7 @@ BREAKS = {
     "flipped bits": lambda root: flip(root / "images/c.png"),
     "empty": lambda root: (root / "images/c.png").write_bytes(b""),
     "empty label": lambda root: (root / "labels/c.png").write_bytes(b""),
-    "no picture": lambda root: (root / "images/c.png").write_text("a letter"),
+    "no image": lambda root: (root / "images/c.png").write_text("a letter"),
     "another size": lambda root: label(root / "labels/c.png", (0, 1), size=(3, 4)),
     "a value outside": lambda root: label(root / "labels/c.png", (0, 7)),
     "colours": lambda root: draw(root / "labels/c.png", np.zeros((6, 8, 3))),

@@ -1,4 +1,4 @@
-"""Reading pictures and labels against Pillow, which writes them and decodes them in another way, and against NumPy."""
+"""Reading images and labels against Pillow, which writes them and decodes them in another way, and against NumPy."""
 
 import re
 import struct
@@ -23,16 +23,16 @@ def noise(*channels, seed=0, dtype=np.uint8, limit=None, size=SIZE):
     return np.random.default_rng(seed).integers(0, limit, (*size, *channels)).astype(dtype)
 
 
-def saved(path, picture, **options):
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(path, **options)
+def saved(path, image, **options):
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(path, **options)
     return path
 
 
-def palette_picture(indices):
-    picture = Image.fromarray(indices)
-    picture.putpalette(np.random.default_rng(5).integers(0, 256, 3 * 256).tolist())
-    assert picture.mode == "P"
-    return picture
+def palette_image(indices):
+    image = Image.fromarray(indices)
+    image.putpalette(np.random.default_rng(5).integers(0, 256, 3 * 256).tolist())
+    assert image.mode == "P"
+    return image
 
 
 def png(bits, rows):
@@ -64,7 +64,7 @@ def refusal(read, path):
 
 
 @pytest.mark.parametrize("ending", ["png", "bmp", "tif", "webp"])
-def test_an_rgb_picture_is_read_as_it_was_written(ending, tmp_path):
+def test_an_rgb_image_is_read_as_it_was_written(ending, tmp_path):
     pixels = noise(3)
     path = saved(tmp_path / f"a.{ending}", pixels, **({"lossless": True} if ending == "webp" else {}))
     ours = read_image(path)
@@ -75,8 +75,8 @@ def test_an_rgb_picture_is_read_as_it_was_written(ending, tmp_path):
 def test_a_jpeg_is_read_as_pillow_reads_it(tmp_path):
     smooth = cv2.resize(noise(3, size=(4, 5)), (64, 48), interpolation=cv2.INTER_CUBIC)
     path = saved(tmp_path / "a.jpg", smooth, quality=95)
-    with Image.open(path) as picture:
-        expected = np.asarray(picture).astype(int)
+    with Image.open(path) as image:
+        expected = np.asarray(image).astype(int)
     assert np.abs(read_image(path) - expected).max() <= 2  # decoders may round apart
 
 
@@ -85,7 +85,7 @@ def test_the_order_of_channels_is_red_green_blue(tmp_path):
     assert read_image(path)[0, 0].tolist() == [250, 100, 3]
 
 
-def test_a_grey_picture_gets_three_equal_channels(tmp_path):
+def test_a_grey_image_gets_three_equal_channels(tmp_path):
     pixels = noise()
     np.testing.assert_array_equal(read_image(saved(tmp_path / "a.png", pixels)), np.stack([pixels] * 3, -1))
 
@@ -102,23 +102,23 @@ def test_of_rgb_with_transparency_the_colours_are_kept_unmixed(tmp_path):
 
 
 @pytest.mark.parametrize("options", [{}, {"transparency": 1}], ids=["opaque", "one colour transparent"])
-def test_a_palette_picture_is_read_in_its_colours(options, tmp_path):
-    picture = palette_picture(noise(limit=7))
-    ours = read_image(saved(tmp_path / "a.png", picture, **options))
-    np.testing.assert_array_equal(ours, np.asarray(picture.convert("RGB")))
+def test_a_palette_image_is_read_in_its_colours(options, tmp_path):
+    image = palette_image(noise(limit=7))
+    ours = read_image(saved(tmp_path / "a.png", image, **options))
+    np.testing.assert_array_equal(ours, np.asarray(image.convert("RGB")))
 
 
-def test_a_black_and_white_picture_is_0_and_255(tmp_path):
+def test_a_black_and_white_image_is_0_and_255(tmp_path):
     pixels = noise(limit=2).astype(bool)
     ours = read_image(saved(tmp_path / "a.png", Image.fromarray(pixels)))
     np.testing.assert_array_equal(ours, np.where(pixels, 255, 0)[..., None].repeat(3, -1))
 
 
-def test_a_label_in_colours_is_read_as_a_picture_is_and_called_a_label(tmp_path):
+def test_a_label_in_colours_is_read_as_a_image_is_and_called_a_label(tmp_path):
     pixels = noise(4)
     path = saved(tmp_path / "a.png", pixels)
     np.testing.assert_array_equal(read_label_colors(path), pixels[..., :3])
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"no image")
     assert refusal(read_label_colors, path).startswith(f"label {path}")
 
 
@@ -139,7 +139,7 @@ def test_sixteen_bits_of_colour_are_scaled_to_eight(channels, tmp_path):
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_asked_for_a_picture_is_turned_upright_as_pillow_does(orientation, ending, tmp_path):
+def test_asked_for_a_image_is_turned_upright_as_pillow_does(orientation, ending, tmp_path):
     stored = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8))
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -151,7 +151,7 @@ def test_asked_for_a_picture_is_turned_upright_as_pillow_does(orientation, endin
 
 
 def test_a_rotation_in_the_metadata_is_not_applied(tmp_path):
-    # Labels are not rotated either, so a picture and its label stay the same size.
+    # Labels are not rotated either, so an image and its label stay the same size.
     pixels = noise(3)
     exif = Image.Exif()
     exif[0x0112] = 6  # "turn by 90 degrees"
@@ -177,13 +177,13 @@ def test_a_truncated_image_is_refused_rather_than_half_read(kept, ending, tmp_pa
     path = saved(tmp_path / f"a.{ending}", noise(3, size=(80, 90)))
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content))])
-    assert re.search(r"is cut off|is not a picture", refusal(read_image, path))
+    assert re.search(r"is cut off|is not an image", refusal(read_image, path))
 
 
 def test_a_text_file_is_no_image(tmp_path):
     path = tmp_path / "a.png"
     path.write_text("<html>404</html>")
-    assert "not a picture" in refusal(read_image, path)
+    assert "not an image" in refusal(read_image, path)
 
 
 def test_a_missing_image_and_a_folder_are_named(tmp_path):
@@ -204,15 +204,15 @@ def test_a_grey_label_is_its_numbers(ending, tmp_path):
 
 def test_a_palette_label_is_its_indices_not_its_colours(tmp_path):
     indices = noise(limit=200)
-    np.testing.assert_array_equal(read_label(saved(tmp_path / "a.png", palette_picture(indices))), indices)
+    np.testing.assert_array_equal(read_label(saved(tmp_path / "a.png", palette_image(indices))), indices)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_a_palette_label_of_few_bits_is_its_indices(bits, tmp_path):
     indices = noise(limit=2**bits)
-    picture = Image.fromarray(indices)
-    picture.putpalette(list(range(3 * 2**bits)))
-    path = saved(tmp_path / "a.png", picture, bits=bits)
+    image = Image.fromarray(indices)
+    image.putpalette(list(range(3 * 2**bits)))
+    path = saved(tmp_path / "a.png", image, bits=bits)
     assert path.read_bytes()[24] == bits  # the depth in the PNG's header
     np.testing.assert_array_equal(read_label(path), indices)
 
@@ -234,8 +234,8 @@ def test_a_label_of_more_than_one_byte_a_pixel_is_refused_by_its_mode(mode, chan
     assert f"mode {mode};" in message and "expected one byte" in message
 
 
-@pytest.mark.parametrize(("content", "what"), [(b"", "is an empty file"), (b"<html>404</html>", "is not a picture")])
-def test_a_file_that_is_no_picture_is_no_label(content, what, tmp_path):
+@pytest.mark.parametrize(("content", "what"), [(b"", "is an empty file"), (b"<html>404</html>", "is not an image")])
+def test_a_file_that_is_no_image_is_no_label(content, what, tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(content)
     assert what in refusal(read_label, path)
@@ -295,13 +295,13 @@ def test_normalising_what_is_no_byte_is_refused_by_its_dtype():
 
 # Damaged and hostile files
 
-FAULT = "pictures that are cut off, bombs, or any bytes"
+FAULT = "images that are cut off, bombs, or any bytes"
 HOSTILE = pytest.mark.fault(FAULT)
 
 
 @HOSTILE
 @pytest.mark.parametrize("ending", ["png", "jpg"])
-def test_a_picture_that_is_cut_off_anywhere_is_refused(ending, tmp_path):
+def test_a_image_that_is_cut_off_anywhere_is_refused(ending, tmp_path):
     content = saved(tmp_path / f"a.{ending}", noise(3, size=(40, 30))).read_bytes()
     read_image(tmp_path / f"a.{ending}")
     for left in range(0, len(content) - 13, max(1, len(content) // 23)):
@@ -336,7 +336,7 @@ def test_a_header_that_promises_more_pixels_than_memory_is_refused_unread(read, 
 @pytest.mark.parametrize("read", [read_image, read_label])
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_any_bytes_are_a_picture_or_refused(read, data, tmp_path_factory):
+def test_any_bytes_are_a_image_or_refused(read, data, tmp_path_factory):
     base = tmp_path_factory.getbasetemp() / "fuzz"
     base.mkdir(exist_ok=True)
     ending = data.draw(st.sampled_from(["png", "jpg", "bmp", "tif", "webp"]))

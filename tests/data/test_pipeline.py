@@ -14,7 +14,7 @@ from gun_jax.errors import InputError
 
 
 class Numbered:
-    """Records that say their number in the first pixel of picture and label; `bad` cannot be read."""
+    """Records that say their number in the first pixel of image and label; `bad` cannot be read."""
 
     classes = CAMVID
 
@@ -89,7 +89,7 @@ def test_a_batch_has_the_asked_number_of_records_in_the_size_of_the_crop():
     assert batch["label"].shape == (5, 6, 6) and batch["label"].dtype == np.uint8
 
 
-def test_picture_and_label_stay_aligned_through_all_augmentations_but_scale():
+def test_image_and_label_stay_aligned_through_all_augmentations_but_scale():
     for batch in batches(8, crop=(6, 6), flip=True):
         np.testing.assert_array_equal(batch["image"], np.stack([batch["label"]] * 3, -1))
 
@@ -104,7 +104,7 @@ def test_the_augmentations_are_those_of_the_settings_in_the_order_scale_crop_fli
     assert jitter == LightingJitter(0.1, color_covariance(source).tolist())
 
 
-def test_without_a_crop_random_scale_leaves_the_size_of_the_pictures():
+def test_without_a_crop_random_scale_leaves_the_size_of_the_images():
     source = Numbered(10, size=(8, 12))
     assert {batch["label"].shape for batch in batches(6, source, random_scale=(0.5, 2.0))} == {(4, 8, 12)}
 
@@ -231,7 +231,7 @@ def test_sizes_that_differ_are_made_equal_by_a_crop():
 
 
 @pytest.mark.parametrize("scale", [(), (0.5, 2.0)])
-def test_a_crop_higher_and_wider_than_any_picture_at_its_largest_is_refused(scale):
+def test_a_crop_higher_and_wider_than_any_image_at_its_largest_is_refused(scale):
     source = Numbered(10, sizes=[(8, 12), (9, 12), (5, 30)])
     factor = scale[1] if scale else 1
     height, width = int(9 * factor), int(30 * factor)

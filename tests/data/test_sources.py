@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 from cityscapesscripts.helpers.labels import id2label
-from reference_folders import SIZE, ids, label, picture, refusal
+from reference_folders import SIZE, ids, image, label, refusal
 
 from gun_jax.data.classes import CAMVID, CITYSCAPES
 from gun_jax.data.sources import find_data_dir, load_source
@@ -48,16 +48,16 @@ def elsewhere(tmp_path_factory, monkeypatch):
 def cityscapes(tmp_path):
     """Two frames in the layout of the two archives, with all the files that these hold."""
     for city, name, seed in (("ulm", "ulm_000001_000019", 1), ("bochum", "bochum_000000_000313", 2)):
-        picture(tmp_path / f"leftImg8bit/train/{city}/{name}_leftImg8bit.png", seed)
+        image(tmp_path / f"leftImg8bit/train/{city}/{name}_leftImg8bit.png", seed)
         label(tmp_path / f"gtFine/train/{city}/{name}_gtFine_labelIds.png", range(34), seed)
         label(tmp_path / f"gtFine/train/{city}/{name}_gtFine_labelTrainIds.png", [0], seed)
         label(tmp_path / f"gtFine/train/{city}/{name}_gtFine_instanceIds.png", [0], seed)
-        picture(tmp_path / f"gtFine/train/{city}/{name}_gtFine_color.png", seed)
+        image(tmp_path / f"gtFine/train/{city}/{name}_gtFine_color.png", seed)
         (tmp_path / f"gtFine/train/{city}/{name}_gtFine_polygons.json").write_text("{}")
     return tmp_path
 
 
-def test_cityscapes_pairs_pictures_with_label_ids_as_the_benchmark_s_train_ids(cityscapes):
+def test_cityscapes_pairs_images_with_label_ids_as_the_benchmark_s_train_ids(cityscapes):
     source = load_source(settings("cityscapes", dir=str(cityscapes)), "train")
     assert ids(source) == ["bochum/bochum_000000_000313", "ulm/ulm_000001_000019"]
     assert source.classes is CITYSCAPES
@@ -74,7 +74,7 @@ def test_a_split_that_was_not_unpacked_is_missing_data(cityscapes):
 
 
 def test_cityscapes_without_its_labels_names_their_folder(tmp_path):
-    picture(tmp_path / "leftImg8bit/train/ulm/ulm_000001_000019_leftImg8bit.png")
+    image(tmp_path / "leftImg8bit/train/ulm/ulm_000001_000019_leftImg8bit.png")
     message = refusal(load_source, settings("cityscapes", dir=str(tmp_path)), "train")
     assert str(tmp_path / "gtFine/train") in message
 
@@ -83,7 +83,7 @@ def test_cityscapes_without_its_labels_names_their_folder(tmp_path):
 
 
 def camvid(root, split="train"):
-    picture(root / split / "0001TP_006690.png")
+    image(root / split / "0001TP_006690.png")
     return label(root / f"{split}annot" / "0001TP_006690.png", range(12))
 
 
@@ -99,7 +99,7 @@ def test_camvid_pairs_its_folders_and_ignores_what_is_void(tmp_path):
 
 
 def test_a_folder_has_its_class_map_beside_its_splits(tmp_path):
-    picture(tmp_path / "train/images/a.jpg", size=SIZE)
+    image(tmp_path / "train/images/a.jpg", size=SIZE)
     values = label(tmp_path / "train/labels/a.png", [3, 200])
     (tmp_path / "classes.json").write_text(
         '{"classes": [{"name": "yes", "color": [1, 2, 3], "values": [200]}], "ignore": [3]}'
@@ -110,7 +110,7 @@ def test_a_folder_has_its_class_map_beside_its_splits(tmp_path):
 
 
 def test_the_folders_and_the_class_map_s_name_are_settings(tmp_path):
-    picture(tmp_path / "photos-test/a.png")
+    image(tmp_path / "photos-test/a.png")
     label(tmp_path / "masks/test/a.png", [0])
     (tmp_path / "map.json").write_text('{"classes": [{"name": "yes", "color": [1, 2, 3]}]}')
     names = {"images": "photos-{split}", "labels": "masks/{split}", "classes": "map.json"}
@@ -119,7 +119,7 @@ def test_the_folders_and_the_class_map_s_name_are_settings(tmp_path):
 
 def test_the_endings_and_the_lists_of_the_splits_are_settings(tmp_path):
     for key in ("a", "b", "c"):
-        picture(tmp_path / f"all/{key}_rgb.png")
+        image(tmp_path / f"all/{key}_rgb.png")
         label(tmp_path / f"all/{key}_L.png", [0])
     (tmp_path / "classes.json").write_text('{"classes": [{"name": "yes", "color": [1, 2, 3]}]}')
     (tmp_path / "train.txt").write_bytes(b"c\r\n\na\n")
@@ -131,7 +131,7 @@ def test_the_endings_and_the_lists_of_the_splits_are_settings(tmp_path):
 
 
 def test_a_split_whose_list_is_missing_is_refused_by_the_file(tmp_path):
-    picture(tmp_path / "images/a.png")
+    image(tmp_path / "images/a.png")
     (tmp_path / "classes.json").write_text('{"classes": [{"name": "yes", "color": [1, 2, 3]}]}')
     data = settings("folder", dir=str(tmp_path), images="images", labels="images", split_list="{split}.txt")
     assert str(tmp_path / "test.txt") in refusal(load_source, data, "test")
@@ -140,7 +140,7 @@ def test_a_split_whose_list_is_missing_is_refused_by_the_file(tmp_path):
 
 
 def test_a_folder_without_class_map_names_the_file_that_is_missing(tmp_path):
-    picture(tmp_path / "train/images/a.png")
+    image(tmp_path / "train/images/a.png")
     label(tmp_path / "train/labels/a.png")
     message = refusal(load_source, settings("folder", dir=str(tmp_path)), "train")
     assert str(tmp_path / "classes.json") in message and "No such file" in message
@@ -196,7 +196,7 @@ def test_another_split_is_looked_for_in_its_own_folder(tmp_path):
     [
         ("cityscapes", "leftImg8bit/val", "leftImg8bit_trainvaltest.zip"),
         ("camvid", "val", "SegNet split"),
-        ("folder", "val/images", "your pictures"),
+        ("folder", "val/images", "your images"),
     ],
 )
 def test_missing_data_says_what_was_looked_for_where_and_what_to_do(source, looked_for, remedy, tmp_path):

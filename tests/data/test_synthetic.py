@@ -63,7 +63,7 @@ def test_a_record_has_the_asked_size_as_bytes(size):
     assert record["image"].shape == (*size, 3) and record["image"].dtype == np.uint8
     assert record["label"].shape == size and record["label"].dtype == np.uint8
     assert record["image"].flags.c_contiguous and record["label"].flags.c_contiguous
-    assert record["image"].std() > 10  # a picture, not a plane
+    assert record["image"].std() > 10  # an image, not a plane
     assert record["id"] == "synthetic-2-000001"
 
 
@@ -95,7 +95,7 @@ def test_the_sky_is_above_the_road():
         assert np.median(rows[0]) < np.median(rows[1])
 
 
-def test_label_edges_are_edges_of_the_picture():
+def test_label_edges_are_edges_of_the_image():
     # Independent of the painter: brightness changes more across label borders than inside of regions.
     source = SyntheticScenes(8, (160, 320), seed=6)
     for record in map(source.__getitem__, range(8)):

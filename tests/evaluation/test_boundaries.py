@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 import gun_jax
-from gun_jax.evaluation.boundaries import SAME_LOGITS, compare_boundaries, upsampling_name
 from gun_jax.configuration import default_config
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.sources import load_source
 from gun_jax.errors import InputError
+from gun_jax.evaluation.boundaries import SAME_LOGITS, compare_boundaries, upsampling_name
 from gun_jax.evaluation.evaluate import evaluate
-from gun_jax.runs.loading import load_checkpoint
 from gun_jax.metrics.trimap import DISTANCES
+from gun_jax.runs.loading import load_checkpoint
 from gun_jax.visualisation import crop_figure, most_mended, trimap_figure
 
 
@@ -49,7 +49,7 @@ def test_the_trimap_s_curves_are_those_of_the_networks_and_of_bilinear_upsamplin
     assert [pathlib.Path(curve["workdir"]).name for curve in content["curves"]] == ["one", "other", "one"]
     assert content["distances"] == list(DISTANCES)
     assert (content["split"], content["baseline"]) == ("val", SAME_LOGITS)
-    ours = list(predictions(folder / "one", "explain"))
+    ours = list(predictions(folder / "one", "predict_with_offsets"))
     theirs = [np.asarray(seen[0]) for _, seen in predictions(folder / "other", "predict")]
     truth = [record["label"] for record, _ in ours]
     labels, bilinear = ([np.asarray(seen[key][0]) for _, seen in ours] for key in ("labels", "bilinear_labels"))
@@ -66,7 +66,7 @@ def test_the_trimap_has_a_line_for_every_class_and_none_where_there_is_no_value(
         assert known and all(0 <= value <= 1 for value in known)
 
 
-def test_the_trimap_s_pictures_are_drawn(report):
+def test_the_trimap_s_images_are_drawn(report):
     folder, _ = report
     for name in ("val-trimap.png", "val-boundaries.png"):
         picture = cv2.imread(str(folder / "one" / "evaluation" / name))
@@ -84,7 +84,9 @@ def test_a_network_with_bilinear_upsampling_among_the_others_is_the_baseline(ran
     content = strict_json(files[0].read_text())
     assert content["baseline"] == "baseline"
     assert [curve["upsampling"] for curve in content["curves"]] == ["fusion", "baseline"]
-    bilinear = [np.asarray(seen["bilinear_labels"][0]) for _, seen in predictions(random_run.workdir, "explain")]
+    bilinear = [
+        np.asarray(seen["bilinear_labels"][0]) for _, seen in predictions(random_run.workdir, "predict_with_offsets")
+    ]
     truth = [source[i]["label"] for i in range(len(source))]
     np.testing.assert_allclose(content["curves"][1]["miou"], gun_jax.trimap_curve(truth, bilinear, 19), rtol=1e-12)
 

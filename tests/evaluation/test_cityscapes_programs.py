@@ -12,9 +12,9 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
-from reference_cityscapes import SIZE, assert_official, write_cityscapes, zip_cityscapes
 from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling
 from cityscapesscripts.helpers.labels import labels
+from reference_cityscapes import SIZE, assert_official, write_cityscapes, zip_cityscapes
 
 import gun_jax
 from gun_jax.configuration import default_config
@@ -106,14 +106,14 @@ def test_a_cityscapes_submission_is_what_the_server_takes(trained):
     assert (result.returncode, result.stderr) == (0, "")
     name = "ulm_000000_000019_pred_labelIds.png"
     assert [path.name for path in (trained / "out" / "test").iterdir()] == [name]
-    picture = cv2.imread(str(trained / "out" / "test" / name), cv2.IMREAD_UNCHANGED)
-    assert picture.shape == SIZE and picture.dtype == np.uint8
-    assert set(np.unique(picture)) <= {label.id for label in labels if not label.ignoreInEval}
+    image = cv2.imread(str(trained / "out" / "test" / name), cv2.IMREAD_UNCHANGED)
+    assert image.shape == SIZE and image.dtype == np.uint8
+    assert set(np.unique(image)) <= {label.id for label in labels if not label.ignoreInEval}
     with zipfile.ZipFile(trained / "out" / "test.zip") as archive:
         assert archive.namelist() == [name] and archive.testzip() is None
 
 
-def test_cityscapes_test_pictures_need_no_labels_for_a_submission(trained, raw, tmp_path):
+def test_cityscapes_test_images_need_no_labels_for_a_submission(trained, raw, tmp_path):
     shutil.copytree(raw / "leftImg8bit" / "test", tmp_path / "data" / "leftImg8bit" / "test")
     place = f"--workdir={trained / 'run'}", f"--data_dir={tmp_path / 'data'}"
     result = run("evaluate.py", *place, "--split=test", "--submission=files", cwd=tmp_path)
@@ -134,8 +134,8 @@ def test_cityscapes_records_have_instances_where_there_are_files_of_them(raw, tm
 
 
 @pytest.mark.parametrize(("split", "expected"), [("train", 2975), ("val", 500), ("test", 1525)])
-def test_a_cityscapes_split_with_pictures_missing_is_refused_by_its_count(raw, split, expected):
-    with pytest.raises(InputError, match=f"found {COUNTS[split]} of the {expected} pictures of {split}; .*partial"):
+def test_a_cityscapes_split_with_images_missing_is_refused_by_its_count(raw, split, expected):
+    with pytest.raises(InputError, match=f"found {COUNTS[split]} of the {expected} images of {split}; .*partial"):
         load_source(settings(raw, partial=False), split)
 
 
@@ -148,8 +148,8 @@ def data(raw, tmp_path):
     return shutil.copytree(raw, tmp_path / "data")
 
 
-def test_missing_cityscapes_pictures_are_refused_in_a_line_and_nothing_is_written(data, tmp_path):
-    refused(train(data, tmp_path, "--config.data.partial=False"), "found 3 of the 2975 pictures of train", str(data))
+def test_missing_cityscapes_images_are_refused_in_a_line_and_nothing_is_written(data, tmp_path):
+    refused(train(data, tmp_path, "--config.data.partial=False"), "found 3 of the 2975 images of train", str(data))
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
@@ -164,7 +164,7 @@ def test_a_class_id_that_cityscapes_has_not_is_refused_by_file_and_place(trained
     assert {path: path.stat().st_mtime for path in (trained / "run").rglob("*")} == before
 
 
-def test_a_cityscapes_picture_of_another_size_cannot_be_submitted(trained, data, tmp_path):
+def test_a_cityscapes_image_of_another_size_cannot_be_submitted(trained, data, tmp_path):
     path = next((data / "leftImg8bit" / "test").rglob("*.png"))
     cv2.imwrite(str(path), np.zeros((512, 1024, 3), np.uint8))
     place = f"--workdir={trained / 'run'}", f"--data_dir={data}"
@@ -197,7 +197,7 @@ def test_a_partial_cityscapes_split_is_taken_by_a_flag(trained, tmp_path):
     saved = json.loads((run_dir / "config.json").read_text())
     saved["config"]["data"]["partial"] = False
     (run_dir / "config.json").write_text(json.dumps(saved))
-    refused(run("evaluate.py", "--workdir=run", cwd=tmp_path), "found 2 of the 500 pictures of val", "--partial")
+    refused(run("evaluate.py", "--workdir=run", cwd=tmp_path), "found 2 of the 500 images of val", "--partial")
     result = run("evaluate.py", "--workdir=run", "--partial", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
 

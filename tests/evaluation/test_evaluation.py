@@ -91,7 +91,7 @@ def test_another_split_and_an_older_step_are_evaluated_on_request(evaluated, str
     assert strict_json(evaluated.file.read_text())["step"] == 7
 
 
-# Pictures
+# Images
 
 
 @pytest.mark.parametrize(("panels", "numbers"), [(2, [0, 4]), (3, [0, 2, 4]), (9, [0, 1, 2, 3, 4])])
@@ -103,7 +103,7 @@ def test_panels_are_spread_over_the_split_and_named_after_their_images(evaluated
     assert picture.shape[1] > 3 * 320 and picture.std() > 20
 
 
-def test_without_panels_no_picture_is_drawn(random_run, tmp_path):
+def test_without_panels_no_image_is_drawn(random_run, tmp_path):
     shutil.copytree(random_run.workdir, tmp_path / "run")
     evaluate(tmp_path / "run")
     assert [path.name for path in (tmp_path / "run" / "evaluation").iterdir()] == ["val.json"]
@@ -122,12 +122,12 @@ def test_a_report_after_a_trimap_takes_its_curves(evaluated, monkeypatch):
     made = []
     monkeypatch.setattr(gun_jax.evaluation.boundaries, "compare_boundaries", lambda *arguments: [])
     monkeypatch.setattr(gun_jax.evaluation.report, "write_report", lambda *arguments: made.append(arguments))
-    scores = evaluate(evaluated.workdir, trimap=True, report=True, report_pictures=3)
-    page, workdir, trained, source, shown, survey, count, curves, _ = made[0]
+    scores = evaluate(evaluated.workdir, trimap=True, report=True, report_images=3)
+    page, workdir, trained, source, shown, per_image, count, curves, _ = made[0]
     folder = evaluated.workdir / "evaluation"
     assert (page, curves, workdir) == (folder / "val-report.html", folder / "val-trimap.json", evaluated.workdir)
     assert (trained.step, len(source), count, shown) == (7, 5, 3, scores)
-    assert survey.trimap is None and survey.matrix.miou() == pytest.approx(scores["miou"])
+    assert per_image.trimap is None and per_image.matrix.miou() == pytest.approx(scores["miou"])
 
 
 # Which run, and what is refused

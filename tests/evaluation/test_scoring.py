@@ -9,14 +9,14 @@ import pytest
 from gun_jax import GUN
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.synthetic import SyntheticScenes
-from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.evaluation.scoring import make_scorer, score_labels
+from gun_jax.metrics.confusion import ConfusionMatrix
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # ImageNet's, as torchvision has them
 
 
 class Records:
-    """Pictures and labels of any sizes, in a list."""
+    """Images and labels of any sizes, in a list."""
 
     classes = CITYSCAPES
 

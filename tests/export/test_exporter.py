@@ -16,9 +16,9 @@ import gun_jax
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
 from gun_jax.evaluation.evaluate import evaluate, evaluate_exported
-from gun_jax.export.spec import FORMATS
 from gun_jax.export.exported import load_exported
 from gun_jax.export.exporter import export
+from gun_jax.export.spec import FORMATS
 
 for package in ("onnx", "onnxruntime", "gun_jax.export.quiet_openvino", "nncf"):
     pytest.importorskip(package)
@@ -29,10 +29,10 @@ SIZE = 64, 128  # of the run's scenes
 
 @pytest.fixture(scope="module")
 def workdir(random_run, tmp_path_factory):
-    """A run, exported in all formats; the one in 8 bits by 4 pictures in a folder of their own."""
+    """A run, exported in all formats; the one in 8 bits by 4 images in a folder of their own."""
     workdir = tmp_path_factory.mktemp("exported") / "run"
     shutil.copytree(random_run.workdir, workdir)
-    pictures = workdir.parent / "pictures"
+    pictures = workdir.parent / "images"
     pictures.mkdir()
     scenes = SyntheticScenes(4, (96, 150), seed=11)
     for i in range(4):
@@ -57,7 +57,7 @@ def expected(random_run, images):
     return np.asarray(random_run.model.apply(random_run.variables, normal, output_size=SIZE, method="predict"))
 
 
-def contract(workdir, form):
+def spec(workdir, form):
     return workdir / "export" / f"{form}.json"
 
 
@@ -72,13 +72,13 @@ def run_evaluation(*arguments):
 
 @pytest.mark.parametrize("form", ["stablehlo", "onnx", "openvino"])
 def test_what_is_loaded_again_gives_the_labels_of_the_run(form, workdir, images, expected):
-    labels = load_exported(contract(workdir, form)).label(images)
+    labels = load_exported(spec(workdir, form)).label(images)
     assert labels.dtype == np.int32
     assert np.mean(labels == expected) >= 0.999
 
 
 def test_8_bits_give_nearly_the_same_labels_in_a_quarter_of_the_bytes(workdir, images, expected):
-    labels = load_exported(contract(workdir, "openvino-int8")).label(images)
+    labels = load_exported(spec(workdir, "openvino-int8")).label(images)
     assert 0.8 < np.mean(labels == expected) < 1
     bits = [(workdir / "export" / f"{form}.bin").stat().st_size for form in ("openvino", "openvino-int8")]
     assert bits[1] < 0.4 * bits[0]
@@ -86,7 +86,7 @@ def test_8_bits_give_nearly_the_same_labels_in_a_quarter_of_the_bytes(workdir, i
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_contract_says_what_goes_in_and_comes_out(form, workdir, random_run, strict_json):
-    said = strict_json(contract(workdir, form).read_text())
+    said = strict_json(spec(workdir, form).read_text())
     assert (workdir / "export" / said["file"]).is_file()
     sides = ["height", "width"] if form == "stablehlo" else list(SIZE)
     assert said["input"]["shape"] == ["batch", *sides, 3]
@@ -99,15 +99,15 @@ def test_the_contract_says_what_goes_in_and_comes_out(form, workdir, random_run,
 
 
 def test_calibration_is_told(workdir):
-    told = json.loads(contract(workdir, "openvino-int8").read_text())["origin"]["calibration"]
+    told = json.loads(spec(workdir, "openvino-int8").read_text())["origin"]["calibration"]
     assert told["count"] == 3
-    assert "pictures" in told["pictures"]
+    assert "images" in told["images"]
 
 
 @pytest.mark.parametrize("form", ["onnx", "stablehlo"])
 def test_evaluation_of_an_exported_network_has_the_scores_of_the_run(form, workdir):
-    network = load_exported(contract(workdir, form))
-    report = evaluate_exported(workdir, contract(workdir, form), network.label_at, network.contract.classes, 7)
+    network = load_exported(spec(workdir, form))
+    report = evaluate_exported(workdir, spec(workdir, form), network.label_at, network.spec.classes, 7)
     assert report["miou"] == pytest.approx(evaluate(workdir)["miou"], abs=2e-3)
     assert report["images"] == 5
     assert json.loads((workdir / "evaluation" / f"val-{form}.json").read_text()) == report
@@ -115,7 +115,7 @@ def test_evaluation_of_an_exported_network_has_the_scores_of_the_run(form, workd
 
 def test_an_exported_network_is_scored_without_the_checkpoints(workdir, tmp_path):
     shutil.copytree(workdir, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "evaluation"))
-    done = run_evaluation(f"--exported={contract(tmp_path / 'run', 'onnx')}")
+    done = run_evaluation(f"--exported={spec(tmp_path / 'run', 'onnx')}")
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "run" / "evaluation" / "val-onnx.json").read_text())
     assert report["miou"] == pytest.approx(evaluate(workdir)["miou"], abs=2e-3)
@@ -123,7 +123,7 @@ def test_an_exported_network_is_scored_without_the_checkpoints(workdir, tmp_path
 
 
 def test_images_of_the_smallest_size_are_labelled(workdir, images):
-    assert load_exported(contract(workdir, "stablehlo")).label(images[:, :16, :16]).shape == (3, 16, 16)
+    assert load_exported(spec(workdir, "stablehlo")).label(images[:, :16, :16]).shape == (3, 16, 16)
 
 
 def test_nothing_unfinished_is_left_behind(workdir):
@@ -172,13 +172,13 @@ def test_none_of_our_imports_lets_openvino_or_nncf_report_its_use(imports, told,
 
 def test_images_of_another_size_are_refused(workdir, images):
     with pytest.raises(InputError, match=r"32x128.*takes 64x128.*--size=32x128"):
-        load_exported(contract(workdir, "onnx")).label(images[:, :32])
+        load_exported(spec(workdir, "onnx")).label(images[:, :32])
 
 
 @pytest.mark.parametrize("size", [(15, 40), (40, 15)])
 def test_images_that_are_too_small_are_refused(size, workdir, images):
     with pytest.raises(InputError, match=rf"images of {size[0]}x{size[1]}.*takes 16x16 \(height x width\) or more"):
-        load_exported(contract(workdir, "stablehlo")).label(images[:, : size[0], : size[1]])
+        load_exported(spec(workdir, "stablehlo")).label(images[:, : size[0], : size[1]])
 
 
 @pytest.mark.parametrize("form", ["onnx", "openvino", "stablehlo"])
@@ -192,7 +192,7 @@ def test_a_damaged_network_is_named(form, workdir, tmp_path):
 
 
 def test_a_network_without_its_file_is_named(workdir, tmp_path):
-    shutil.copy(contract(workdir, "onnx"), tmp_path)
+    shutil.copy(spec(workdir, "onnx"), tmp_path)
     with pytest.raises(InputError, match=r"onnx\.onnx, which is not there"):
         load_exported(tmp_path / "onnx.json")
 
@@ -219,7 +219,7 @@ def test_a_contract_of_another_form_is_named(content, tmp_path):
     ids=str,
 )
 def test_a_contract_that_was_changed_by_hand_is_named(change, workdir, tmp_path):
-    (tmp_path / "a.json").write_text(json.dumps(json.loads(contract(workdir, "onnx").read_text()) | change))
+    (tmp_path / "a.json").write_text(json.dumps(json.loads(spec(workdir, "onnx").read_text()) | change))
     with pytest.raises(InputError, match=r"a\.json is not the JSON file"):
         load_exported(tmp_path / "a.json")
 
@@ -242,10 +242,10 @@ def test_a_package_that_is_missing_is_told_before_anything_is_done(missing, work
     [
         ("torchscript", {}, "'torchscript'; expected one of stablehlo, onnx, openvino, openvino-int8"),
         ("onnx", {"calibration": "."}, "--calibration is of no use to --format=onnx"),
-        ("onnx", {"pictures": 300}, "--pictures is of no use to --format=onnx"),
+        ("onnx", {"images": 300}, "--images is of no use to --format=onnx"),
         ("stablehlo", {"size": (64, 64)}, "--size is of no use to --format=stablehlo"),
         ("onnx", {"size": (8, 64)}, "--size is 8x64; expected 64 pixels or more"),
-        ("openvino-int8", {"pictures": 0}, "pictures 0; expected a whole number"),
+        ("openvino-int8", {"images": 0}, "images 0; expected a whole number"),
         ("openvino-int8", {"calibration": "/no/such/folder"}, "/no/such/folder does not exist"),
     ],
 )
@@ -272,7 +272,7 @@ def test_an_export_that_cannot_be_written_is_refused_and_leaves_what_was_there(f
 
 def test_a_folder_in_the_place_of_a_contract_is_told(random_run, tmp_path):
     shutil.copytree(random_run.workdir, tmp_path / "run")
-    contract(tmp_path / "run", "onnx").mkdir(parents=True)
+    spec(tmp_path / "run", "onnx").mkdir(parents=True)
     with pytest.raises(InputError, match=r"cannot write .*onnx\.json: Is a directory; remove what is in the way"):
         export(tmp_path / "run", "onnx")
 

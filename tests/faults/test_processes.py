@@ -104,7 +104,7 @@ def test_processes_that_are_asked_to_stop_save_together_and_another_number_goes_
     np.testing.assert_allclose(losses(tmp_path), losses(alone), rtol=1e-5)
 
 
-def own_pictures(folder):
+def own_images(folder):
     """Eight scenes to train on, of which one is cut off, in files: the flags that name them."""
     draw_folder(folder / "own", train=8, size=(64, 96))
     cut = folder / "own" / "train" / "images" / "5.png"
@@ -115,7 +115,7 @@ def own_pictures(folder):
 @pytest.mark.slow
 @pytest.mark.fault("a bad record in one process of several")
 def test_a_bad_record_of_one_process_ends_all(tmp_path):
-    flags = own_pictures(place(tmp_path, steps=6))
+    flags = own_images(place(tmp_path, steps=6))
     ends = [(*process.communicate(timeout=120), process.returncode) for process in together(tmp_path, 2, *flags)]
     assert {status for *_, status in ends} <= {2, 3, -signal.SIGABRT}
     assert any("own/train/images/5.png is cut off" in err.splitlines()[-1] for _, err, status in ends if status == 2)
@@ -124,10 +124,10 @@ def test_a_bad_record_of_one_process_ends_all(tmp_path):
 @pytest.mark.slow
 @pytest.mark.fault("a bad record in one process of several")
 def test_several_processes_count_what_they_skip_and_go_back_together_from_a_damaged_checkpoint(tmp_path):
-    flags = [*own_pictures(place(tmp_path, steps=6)), "--config.data.on_bad_record=skip"]
+    flags = [*own_images(place(tmp_path, steps=6)), "--config.data.on_bad_record=skip"]
     said = [finish(process)[0] for process in together(tmp_path, 2, *flags)]
     rows = [row for row in read_rows(tmp_path / "run" / "metrics.jsonl") if "loss" in row]
-    assert sum(row["skipped_records"] for row in rows) == 3  # in 24 records of 8 pictures
+    assert sum(row["skipped_records"] for row in rows) == 3  # in 24 records of 8 images
     assert any("skipped: image" in out for out in said)
     for path in (tmp_path / "run/checkpoints/6/variables").rglob("*"):
         if path.is_file():

@@ -13,7 +13,7 @@ from gun_jax.export.stablehlo import stablehlo_network
 from gun_jax.kernels import winograd
 from gun_jax.ops.convolution import convolve
 from gun_jax.training.state import create_state
-from gun_jax.training.step import data_mesh, make_train_step, replicated, split
+from gun_jax.training.step import batch_sharding, data_mesh, make_train_step, replicated
 
 onednn = pytest.importorskip("gun_jax_onednn")  # make onednn
 pytestmark = pytest.mark.skipif(
@@ -205,7 +205,7 @@ def test_a_step_of_training_is_the_same_with_it_and_without(monkeypatch):
 
     def step():
         state = jax.device_put(create_state(network, optimizer, seed=0), replicated(mesh))
-        return make_train_step(network, optimizer, mesh)(state, jax.device_put(batch, split(mesh)))
+        return make_train_step(network, optimizer, mesh)(state, jax.device_put(batch, batch_sharding(mesh)))
 
     (with_it, outcome) = step()
     monkeypatch.setenv("GUN_ONEDNN", "0")

@@ -4,10 +4,10 @@ import argparse
 
 import numpy as np
 import pytest
-from reference_cityscapes import assert_official
 from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling
 from cityscapesscripts.helpers.labels import id2label, labels, trainId2label
 from PIL import Image
+from reference_cityscapes import assert_official
 
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.errors import InputError

@@ -31,7 +31,7 @@ def compiled(guidance, method):
     def run(variables, x):
         logits, after = model.apply(variables, x, output_size=OUTPUT, mutable=["batch_stats"])
         labels = model.apply(variables, x, output_size=OUTPUT, method="predict")
-        explanation = model.apply(variables, x, output_size=OUTPUT, method="explain")
+        explanation = model.apply(variables, x, output_size=OUTPUT, method="predict_with_offsets")
         return logits, labels, explanation, after["batch_stats"]
 
     return quick_jit(run)

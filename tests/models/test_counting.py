@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from gun_jax import configuration
-from gun_jax.models import counting
 from gun_jax.errors import InputError
-from gun_jax.models import DRN
+from gun_jax.models import DRN, counting
 from gun_jax.paper import TABLES, set_column
 
 CLASSES = 19
@@ -48,12 +47,12 @@ def reference_drn(last_level):
 
 
 def reference_run(layers, height, width):
-    """(parameters with scale and bias of batch norm, multiply-adds, receptive field) of layers on a picture."""
+    """(parameters with scale and bias of batch norm, multiply-adds, receptive field) of layers on an image."""
     parameters = multiply_adds = 0
     field = step = 1
     for kernel, inputs, outputs, stride, dilation, main in layers:
         parameters += kernel * kernel * inputs * outputs + 2 * outputs
-        # A skip sees the picture before the block's first convolution, whose stride is its own.
+        # A skip sees the image before the block's first convolution, whose stride is its own.
         rows, columns = height // step // stride, width // step // stride
         multiply_adds += kernel * kernel * inputs * outputs * rows * columns
         if main:

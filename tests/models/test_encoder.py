@@ -6,7 +6,17 @@ import re
 import jax
 import numpy as np
 import pytest
-from reference_models import convolved, drn_levels, drn_parameters, filled, images, quick_jit, resized, shapes_of, size_of
+from reference_models import (
+    convolved,
+    drn_levels,
+    drn_parameters,
+    filled,
+    images,
+    quick_jit,
+    resized,
+    shapes_of,
+    size_of,
+)
 
 from gun_jax.models.encoder import ENCODERS, Encoder, branch_size
 

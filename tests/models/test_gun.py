@@ -142,7 +142,7 @@ def test_bfloat16_logits_and_offsets_are_not_rounded_to_bfloat16():
     variables, x = trained("fusion")
     low, offsets, _ = quick_jit(
         functools.partial(narrow("fusion", dtype=jnp.bfloat16).apply, train=False, output_size=OUTPUT,
-                          method=GUN.low_and_offsets)
+                          method=GUN.logits_and_offsets)
     )(variables, x)  # fmt: skip
     for values in (low, offsets):
         assert np.mean(values != values.astype(jnp.bfloat16).astype(jnp.float32)) > 0.9

@@ -14,7 +14,7 @@ from reference_sampling import paper_sum
 
 from gun_jax import GuidedUpsampling
 
-SIZE = (8, 12)  # of the pictures, and of the output
+SIZE = (8, 12)  # of the images, and of the output
 WEIGHTS = np.random.default_rng(1).normal(size=(2, *SIZE, 3)).astype(np.float32)
 
 
@@ -34,7 +34,7 @@ class Network(nn.Module):
 
 @functools.cache
 def trained():
-    """Random variables, and two pictures."""
+    """Random variables, and two images."""
     x = images(2, *SIZE)
     return filled(Network(), x), x
 
@@ -46,7 +46,7 @@ def loss(params, variables, x, train=False, remat=False):
 
 
 def passes(train=False, remat=False):
-    """A function of variables and pictures: a weighted sum of the output, its gradients, statistics and output."""
+    """A function of variables and images: a weighted sum of the output, its gradients, statistics and output."""
 
     def run(variables, x):
         run_and_back = jax.value_and_grad(loss, has_aux=True)

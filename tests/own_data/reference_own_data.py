@@ -1,4 +1,4 @@
-"""Folders of pictures and labels as users have them, drawn small."""
+"""Folders of images and labels as users have them, drawn small."""
 
 import numpy as np
 from PIL import Image
@@ -19,7 +19,7 @@ def photo(path, seed=0, size=SIZE):
 
 
 def fill(root, names, images="images/{}.jpg", labels="labels/{}.png", values=(7, 26), size=SIZE):
-    """Pictures, and labels of numbers, by the names of files with {} for the picture's."""
+    """Images, and labels of numbers, by the names of files with {} for the image's."""
     for seed, name in enumerate(names):
         photo(root / images.format(name), seed, size)
         save(root / labels.format(name), np.random.default_rng(seed).choice(values, size))

@@ -1,4 +1,4 @@
-"""What pictures and labels hold, against NumPy's count of every pixel."""
+"""What images and labels hold, against NumPy's count of every pixel."""
 
 import collections
 
@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from reference_own_data import SIZE, photo, save
 from PIL import Image
+from reference_own_data import SIZE, photo, save
 
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.folders import FolderSource
 from gun_jax.errors import InputError
-from gun_jax.own_data.label_stats import Census, count, palette_of, shows_colors, take_census
+from gun_jax.own_data.label_stats import LabelStats, count, palette_of, shows_colors, take_census
 
 ANY = ClassMap(("any",), ((0, 0, 0),))
 RED_BLUE = np.array([(200, 0, 0), (0, 0, 9)])
@@ -34,9 +34,9 @@ def folder(tmp_path):
 def taken(root, by_color=False, classes=None):
     calls = []
     source = FolderSource(root / "images", root / "labels", ANY)
-    census = take_census(source, by_color, classes, 2, lambda: calls.append(1))
+    stats = take_census(source, by_color, classes, 2, lambda: calls.append(1))
     assert len(calls) == len(source)
-    return census
+    return stats
 
 
 @settings(derandomize=True, deadline=None)
@@ -48,20 +48,20 @@ def test_counting_runs_counts_pixels(values):
     assert sorted(found) == list(found)
 
 
-def test_a_census_counts_pixels_pictures_and_sizes(folder):
+def test_a_census_counts_pixels_images_and_sizes(folder):
     root, labels = folder
-    census = taken(root)
+    stats = taken(root)
     everything = collections.Counter(np.concatenate([label.ravel() for label in labels.values()]).tolist())
-    assert census.pixels == everything and census.occurs == {3: 4, 7: 4, 9: 1}
-    assert census.pictures == 4 and census.sizes == {SIZE: 3, (6, 8): 1}
+    assert stats.pixels == everything and stats.occurs == {3: 4, 7: 4, 9: 1}
+    assert stats.images == 4 and stats.sizes == {SIZE: 3, (6, 8): 1}
 
 
-def test_a_census_by_a_class_map_counts_train_ids_of_several_values_once_a_picture(folder):
+def test_a_census_by_a_class_map_counts_train_ids_of_several_values_once_a_image(folder):
     root, labels = folder
-    census = taken(root, classes=ClassMap(("a",), ((0, 0, 0),), {3: 0, 7: 0, 9: 255}))
+    stats = taken(root, classes=ClassMap(("a",), ((0, 0, 0),), {3: 0, 7: 0, 9: 255}))
     ignored = sum((label == 9).sum() for label in labels.values())
-    assert census.pixels == {0: sum(label.size for label in labels.values()) - ignored, 255: ignored}
-    assert census.occurs == {0: 4, 255: 1}
+    assert stats.pixels == {0: sum(label.size for label in labels.values()) - ignored, 255: ignored}
+    assert stats.occurs == {0: 4, 255: 1}
 
 
 def test_a_value_outside_a_class_map_is_refused_by_file_and_place(folder):
@@ -74,11 +74,11 @@ def test_a_census_of_colours_counts_them_as_numbers(tmp_path):
     photo(tmp_path / "images/a.png")
     which = np.random.default_rng(0).integers(0, 2, SIZE)
     save(tmp_path / "labels/a.png", RED_BLUE[which])
-    census = taken(tmp_path, by_color=True)
-    assert census.pixels == {0xC80000: (which == 0).sum(), 0x000009: (which == 1).sum()}
+    stats = taken(tmp_path, by_color=True)
+    assert stats.pixels == {0xC80000: (which == 0).sum(), 0x000009: (which == 1).sum()}
 
 
-def test_a_label_of_another_size_than_its_picture_is_refused(folder):
+def test_a_label_of_another_size_than_its_image_is_refused(folder):
     root, _ = folder
     save(root / "labels/3.png", np.zeros((6, 9)))
     with pytest.raises(InputError, match=r"labels/3\.png is 9x6 .*, its image .*3\.jpg 8x6"):
@@ -98,13 +98,15 @@ def test_a_photo_in_place_of_a_label_is_refused(tmp_path, channels):
 def test_two_censuses_add_up(folder):
     root, _ = folder
     whole = taken(root) + taken(root)
-    assert whole.pictures == 8 and whole.occurs[9] == 2 and whole.pixels[9] == 2 * taken(root).pixels[9]
+    assert whole.images == 8 and whole.occurs[9] == 2 and whole.pixels[9] == 2 * taken(root).pixels[9]
 
 
 def test_a_census_by_class_has_train_ids_for_values():
-    census = Census(3, collections.Counter({SIZE: 3}), collections.Counter({7: 5, 255: 2}), collections.Counter({7: 3}))
-    mapped = census.by_class(ClassMap(("a", "b"), ((0, 0, 0),) * 2, {1: 0, 7: 1, 255: 255}))
-    assert mapped.pixels == {1: 5, 255: 2} and mapped.occurs == {1: 3} and mapped.pictures == 3
+    stats = LabelStats(
+        3, collections.Counter({SIZE: 3}), collections.Counter({7: 5, 255: 2}), collections.Counter({7: 3})
+    )
+    mapped = stats.by_class(ClassMap(("a", "b"), ((0, 0, 0),) * 2, {1: 0, 7: 1, 255: 255}))
+    assert mapped.pixels == {1: 5, 255: 2} and mapped.occurs == {1: 3} and mapped.images == 3
 
 
 # Numbers or colours
@@ -112,15 +114,15 @@ def test_a_census_by_class_has_train_ids_for_values():
 
 def labelled(tmp_path, *drawn):
     paths = [tmp_path / f"{number}.png" for number in range(len(drawn))]
-    for path, picture in zip(paths, drawn, strict=True):
-        picture.save(path)
+    for path, image in zip(paths, drawn, strict=True):
+        image.save(path)
     return paths
 
 
 def with_palette(*colors):
-    picture = Image.fromarray(np.array([[0, 1]], np.uint8))
-    picture.putpalette([part for color in colors for part in color])
-    return picture
+    image = Image.fromarray(np.array([[0, 1]], np.uint8))
+    image.putpalette([part for color in colors for part in color])
+    return image
 
 
 GREY = Image.fromarray(np.array([[0, 7]], np.uint8))

@@ -1,10 +1,10 @@
-"""Where pictures and labels are found, in the layouts that data sets have; and what is read from what was found."""
+"""Where images and labels are found, in the layouts that data sets have; and what is read from what was found."""
 
 import pytest
 from reference_own_data import fill, photo, save
 
 from gun_jax.data.classes import ClassMap
-from gun_jax.data.folders import PICTURE_ENDINGS, FolderSource
+from gun_jax.data.folders import IMAGE_ENDINGS, FolderSource
 from gun_jax.errors import InputError
 from gun_jax.own_data.endings import find_endings
 from gun_jax.own_data.layout import find_layout, split_by_name
@@ -16,7 +16,7 @@ TEN = [f"frame_{number:04}" for number in range(10)]
 def read(root, layout, split):
     """The names that the pipeline will find by what the layout says."""
     images, labels = layout.folders(root, split)
-    ending = layout.image_ending or PICTURE_ENDINGS
+    ending = layout.image_ending or IMAGE_ENDINGS
     source = FolderSource(images, labels, ANY, ending, layout.label_ending, chosen=layout.names[split])
     return [source._pairs[index][0] for index in range(len(source))]
 
@@ -81,20 +81,20 @@ def test_cityscapes_own_names_are_found(tmp_path):
 def test_hidden_files_and_other_files_do_not_matter(tmp_path):
     fill(tmp_path, TEN)
     (tmp_path / "images/._frame_0000.jpg").write_bytes(b"what macOS leaves")
-    (tmp_path / "images/notes.txt").write_text("no picture")
+    (tmp_path / "images/notes.txt").write_text("no image")
     (tmp_path / "labels/.DS_Store").write_bytes(b"")
     assert not [note for note in find_layout(tmp_path).notes if "no label" in note]
 
 
-def test_pictures_without_label_are_left_out_of_new_lists_and_counted(tmp_path):
+def test_images_without_label_are_left_out_of_new_lists_and_counted(tmp_path):
     fill(tmp_path, TEN)
     (tmp_path / "labels/frame_0003.png").unlink()
     layout = find_layout(tmp_path)
-    assert "1 of 10 pictures have no label: they are left out" in layout.notes
+    assert "1 of 10 images have no label: they are left out" in layout.notes
     assert "frame_0003" not in layout.names["train"] + layout.names["val"]
 
 
-def test_pictures_without_label_in_a_split_of_its_own_stay_for_the_source_to_refuse(tmp_path):
+def test_images_without_label_in_a_split_of_its_own_stay_for_the_source_to_refuse(tmp_path):
     fill(tmp_path, TEN[:5], "train/images/{}.png", "train/labels/{}.png")
     fill(tmp_path, TEN[5:], "val/images/{}.png", "val/labels/{}.png")
     (tmp_path / "train/labels/frame_0003.png").unlink()
@@ -111,14 +111,14 @@ def test_lists_that_are_there_are_the_splits(tmp_path, lists):
     layout = find_layout(tmp_path)
     assert (read(tmp_path, layout, "train"), read(tmp_path, layout, "val")) == (TEN[:4], TEN[4:7])
     assert layout.split_list == lists.format("{split}")
-    assert "3 of 10 pictures with labels are in neither of the two lists" in layout.notes
+    assert "3 of 10 images with labels are in neither of the two lists" in layout.notes
 
 
-def test_pictures_in_both_lists_are_told_of(tmp_path):
+def test_images_in_both_lists_are_told_of(tmp_path):
     fill(tmp_path, TEN)
     (tmp_path / "train.txt").write_text("\n".join(TEN))
     (tmp_path / "val.txt").write_text("\n".join(TEN[4:7]))
-    assert any(note.startswith("3 pictures are in both lists") for note in find_layout(tmp_path).notes)
+    assert any(note.startswith("3 images are in both lists") for note in find_layout(tmp_path).notes)
 
 
 def test_lists_of_another_form_are_not_used_which_is_said(tmp_path):
@@ -169,14 +169,14 @@ def test_the_split_depends_on_the_names_alone():
     assert split["val"] == ["13", "29", "39", "41", "43", "46", "47", "49", "8", "9"]
 
 
-def test_a_picture_more_moves_few_others():
+def test_a_image_more_moves_few_others():
     names = [f"{number}" for number in range(50)]
     before, after = (set(split_by_name(listed)["val"]) for listed in (names, [*names, "new"]))
     assert len(before ^ after) <= 2
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
-def test_of_two_pictures_one_is_for_validation(count):
+def test_of_two_images_one_is_for_validation(count):
     split = split_by_name([str(number) for number in range(count)])
     assert (len(split["train"]), len(split["val"])) == (count - 1, 1)
 

@@ -114,8 +114,8 @@ def test_it_shows_the_balance_of_the_classes(folder, capsys):
 def test_it_shows_sizes_reasons_and_the_lines_to_go_on_with(folder, capsys):
     new_config(folder)
     shown = capsys.readouterr().out
-    assert "train, 8 pictures of 64x40 (width x height)" in shown and "val, 2 pictures of 64x40" in shown
-    assert "note: nothing says which pictures are for validation" in shown and "made-up names" in shown
+    assert "train, 8 images of 64x40 (width x height)" in shown and "val, 2 images of 64x40" in shown
+    assert "note: nothing says which images are for validation" in shown and "made-up names" in shown
     assert f"    python train.py '--config={folder}/gun.py' --workdir=runs/my-data\n" in shown
     assert "    python evaluate.py --workdir=runs/my-data --panels=8\n" in shown
     assert re.search(r"model\.width .* 0\.25 .* no GPU", shown)
@@ -128,7 +128,7 @@ def test_a_class_that_validation_lacks_is_told_of(tmp_path, capsys):
     assert "note: 'class 2' is not in val" in capsys.readouterr().out
 
 
-def test_pictures_of_many_sizes_are_summed_up(tmp_path, capsys):
+def test_images_of_many_sizes_are_summed_up(tmp_path, capsys):
     for number in range(12):
         fill(tmp_path, [str(number)], size=(12 + number // 2, 16))
     new_config(tmp_path)
@@ -181,7 +181,7 @@ def test_labels_in_jpeg_are_refused(tmp_path):
 
 
 def test_a_broken_label_is_named_and_nothing_written(folder):
-    (folder / "labels" / f"{NAMES[4]}.png").write_bytes(b"no picture")
+    (folder / "labels" / f"{NAMES[4]}.png").write_bytes(b"no image")
     assert f"{NAMES[4]}.png" in refused(folder)
     assert {path.name for path in folder.iterdir()} == {"images", "labels"}
 

@@ -35,7 +35,7 @@ def followed(tmp_path_factory):
     for number in range(COUNT):
         cv2.imwrite(str(place / f"mydata/images/{number}.jpg"), scenes[number]["image"][..., ::-1])
         cv2.imwrite(str(place / f"mydata/labels/{number}.png"), scenes[number]["label"])
-    cv2.imwrite(str(place / "picture.jpg"), SyntheticScenes(1, SIZE, seed=6)[0]["image"][..., ::-1])
+    cv2.imwrite(str(place / "image.jpg"), SyntheticScenes(1, SIZE, seed=6)[0]["image"][..., ::-1])
     for name in PROGRAMS:
         if (ROOT / f"{name}.py").exists():
             (place / f"{name}.py").symlink_to(ROOT / f"{name}.py")
@@ -66,7 +66,7 @@ def test_every_line_of_the_document_works(followed):
 WRITTEN = (
     "mydata/classes.json", "mydata/gun-train.txt", "mydata/gun-val.txt", "mydata/gun.py", "runs/mydata/metrics.jsonl",
     "runs/mydata/curves.png", "runs/curves.png", "runs/mydata/evaluation/val.json", "runs/mydata/export/",
-    "predictions/picture_overlay.jpg",
+    "predictions/image_overlay.jpg",
 )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def test_what_the_document_says_is_written_is_there(followed, name):
     assert path.stat().st_size and (path.is_file() or any(path.iterdir()))
 
 
-def test_a_fifth_of_the_pictures_is_for_validation(followed):
+def test_a_fifth_of_the_images_is_for_validation(followed):
     train, val = ((followed.place / f"mydata/gun-{split}.txt").read_text().split() for split in ("train", "val"))
     assert (len(train), len(val)) == (8, 2) and sorted(train + val) == sorted(map(str, range(COUNT)))
 
@@ -102,7 +102,7 @@ def test_all_records_were_looked_at(followed):
     assert "train: 8 of 8 records can be used" in shown and "val: 2 of 2" in shown
 
 
-def test_the_training_went_five_times_through_the_pictures(followed):
+def test_the_training_went_five_times_through_the_images(followed):
     last = json.loads((followed.place / "runs/mydata/metrics.jsonl").read_text().splitlines()[-1])
     assert (last["step"], last["epoch"]) == (5, 5.0) and "val/miou" in last
 
@@ -112,7 +112,7 @@ def test_the_run_is_tabled_with_what_the_evaluation_found(followed):
     assert f"{100 * report['miou']:.1f}" in said(followed, "runs.py") and report["images"] == 2
 
 
-def test_the_panels_are_as_many_as_the_document_says_or_as_there_are_pictures(followed):
+def test_the_panels_are_as_many_as_the_document_says_or_as_there_are_images(followed):
     assert "--panels=4" in DOCUMENT
     assert len(list((followed.place / "runs/mydata/evaluation/val").glob("*.png"))) == 2
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from gun_jax import configuration
 from gun_jax.data.classes import IGNORE, load_class_map
 from gun_jax.own_data.balance import balance_table, balance_warnings
-from gun_jax.own_data.label_stats import Census
 from gun_jax.own_data.choices import Choice, Machine, choose, typical_size
 from gun_jax.own_data.class_map import propose_class_map
 from gun_jax.own_data.config_file import config_text
+from gun_jax.own_data.label_stats import LabelStats
 from gun_jax.own_data.layout import Layout
 from gun_jax.training.optimizer import learning_rate
 
@@ -24,14 +24,14 @@ LAYOUT = Layout("images", "masks", "", "_m.png", "train", "val", "gun-{split}.tx
 CPU = Machine("cpu", 1, 2)
 
 
-def census(pixels, pictures=10, sizes=None):
-    occurs = collections.Counter(dict.fromkeys(pixels, pictures))
-    return Census(pictures, collections.Counter(sizes or {(360, 480): pictures}), collections.Counter(pixels), occurs)
+def stats(pixels, images=10, sizes=None):
+    occurs = collections.Counter(dict.fromkeys(pixels, images))
+    return LabelStats(images, collections.Counter(sizes or {(360, 480): images}), collections.Counter(pixels), occurs)
 
 
 def proposed(tmp_path, pixels, by_color=False, palette=None):
     path = tmp_path / "classes.json"
-    path.write_text(propose_class_map(census(pixels), by_color, palette))
+    path.write_text(propose_class_map(stats(pixels), by_color, palette))
     return load_class_map(path)
 
 
@@ -57,9 +57,9 @@ def test_colours_become_classes_the_largest_first(tmp_path):
 
 
 def test_a_class_says_how_many_of_the_pixels_it_has(tmp_path):
-    text = propose_class_map(census({0: 1, 1: 3}), False, None)
+    text = propose_class_map(stats({0: 1, 1: 3}), False, None)
     comments = [entry["comment"] for entry in json.loads(text)["classes"]]
-    assert comments == ["25 % of the pixels, in 10 of 10 pictures", "75 % of the pixels, in 10 of 10 pictures"]
+    assert comments == ["25 % of the pixels, in 10 of 10 images", "75 % of the pixels, in 10 of 10 images"]
 
 
 def test_the_palette_s_colours_are_the_classes(tmp_path):
@@ -76,10 +76,8 @@ def test_made_up_colours_can_be_told_apart(tmp_path):
 # Settings
 
 
-def chosen(pictures=367, sizes=None, machine=CPU):
-    choices = choose(
-        LAYOUT, census({0: 1}, pictures, sizes or {(360, 480): pictures}), "/data", "classes.json", machine
-    )
+def chosen(images=367, sizes=None, machine=CPU):
+    choices = choose(LAYOUT, stats({0: 1}, images, sizes or {(360, 480): images}), "/data", "classes.json", machine)
     return {choice.name: choice.value for choice in choices}
 
 
@@ -97,7 +95,7 @@ def test_camvid_gets_about_what_its_configuration_has():
     assert abs(values["epochs"] - 24 * 60 / 7 * 2 * 180 * 240 / (256 * 320)) < 15
 
 
-def test_large_pictures_are_seen_as_cityscapes_are():
+def test_large_images_are_seen_as_cityscapes_are():
     values = chosen(sizes={(1024, 2048): 367}, machine=Machine("gpu", 1, 8))
     assert values["model.input_subsampling"] == 1 and values["model.width"] == 1.0
     assert values["data.crop"] == (672, 1376)
@@ -105,13 +103,13 @@ def test_large_pictures_are_seen_as_cityscapes_are():
 
 
 def test_a_short_training_reports_more_often():
-    assert chosen(pictures=8)["log_every_steps"] == 3 and chosen()["log_every_steps"] == 20
+    assert chosen(images=8)["log_every_steps"] == 3 and chosen()["log_every_steps"] == 20
 
 
-def test_the_batch_is_a_multiple_of_the_devices_and_no_more_than_the_pictures():
-    assert chosen(pictures=5)["batch_size"] == 5
-    assert chosen(pictures=500, machine=Machine("gpu", 3, 8))["batch_size"] == 9
-    assert chosen(pictures=2, machine=Machine("gpu", 4, 8))["batch_size"] == 4
+def test_the_batch_is_a_multiple_of_the_devices_and_no_more_than_the_images():
+    assert chosen(images=5)["batch_size"] == 5
+    assert chosen(images=500, machine=Machine("gpu", 3, 8))["batch_size"] == 9
+    assert chosen(images=2, machine=Machine("gpu", 4, 8))["batch_size"] == 4
 
 
 @settings(derandomize=True, deadline=None)
@@ -119,22 +117,22 @@ def test_the_batch_is_a_multiple_of_the_devices_and_no_more_than_the_pictures():
     st.integers(1, 100_000), st.integers(32, 5000), st.integers(32, 5000),
     st.sampled_from([CPU, Machine("cpu", 1, 128), Machine("gpu", 1, 8), Machine("gpu", 8, 96)]),
 )  # fmt: skip
-def test_any_data_set_gets_settings_that_a_training_takes(pictures, height, width, machine):
-    values = chosen(pictures, {(height, width): pictures}, machine)
+def test_any_data_set_gets_settings_that_a_training_takes(images, height, width, machine):
+    values = chosen(images, {(height, width): images}, machine)
     config = configuration.default_config()
     config.update_from_flattened_dict(values)
     configuration.validate(config)
-    steps_per_epoch = pictures / config.batch_size
+    steps_per_epoch = images / config.batch_size
     learning_rate(config.optimizer, steps_per_epoch, round(config.epochs * steps_per_epoch))
     assert config.batch_size % machine.devices == 0
     crop = config.data.crop
     assert all(side % 32 == 0 for side in crop)
-    assert crop[0] <= 2 * height or crop[1] <= 2 * width  # else all pictures would lie in padding
+    assert crop[0] <= 2 * height or crop[1] <= 2 * width  # else all images would lie in padding
 
 
 def test_the_typical_size_is_the_median():
     sizes = {(10, 30): 2, (20, 20): 2, (500, 10): 1}
-    assert typical_size(census({0: 1}, 5, sizes)) == (20, 20)
+    assert typical_size(stats({0: 1}, 5, sizes)) == (20, 20)
 
 
 # The file
@@ -191,7 +189,7 @@ def test_any_text_comes_back_from_the_file(text):
 
 def test_classes_that_are_missing_somewhere_or_small_are_told_of():
     classes = load("all", "train only", "val only", "nowhere", "small")
-    train, val = census({0: 99_950, 1: 950, 4: 50}), census({0: 100, 2: 5, 4: 5})
+    train, val = stats({0: 99_950, 1: 950, 4: 50}), stats({0: 100, 2: 5, 4: 5})
     lines = balance_warnings(classes, train, val)
     assert [line.split("'")[1] for line in lines] == ["train only", "val only", "nowhere", "small"]
     assert "is not in val" in lines[0] and "val alone" in lines[1] and "in no label" in lines[2]
@@ -200,13 +198,13 @@ def test_classes_that_are_missing_somewhere_or_small_are_told_of():
 
 def test_balanced_classes_have_nothing_said_of_them_and_many_ignored_pixels_have():
     classes = load("a", "b")
-    assert balance_warnings(classes, census({0: 5, 1: 5}), census({0: 5, 1: 5})) == []
-    (line,) = balance_warnings(classes, census({0: 5, 1: 5, 255: 30}), census({0: 5, 1: 5}))
+    assert balance_warnings(classes, stats({0: 5, 1: 5}), stats({0: 5, 1: 5})) == []
+    (line,) = balance_warnings(classes, stats({0: 5, 1: 5, 255: 30}), stats({0: 5, 1: 5}))
     assert "75 %" in line
 
 
-def test_the_table_has_shares_of_all_pixels_and_pictures():
-    train, val = census({0: 30, 255: 10}, pictures=4), census({0: 5, 1: 5}, pictures=2)
+def test_the_table_has_shares_of_all_pixels_and_images():
+    train, val = stats({0: 30, 255: 10}, images=4), stats({0: 5, 1: 5}, images=2)
     columns = balance_table(load("a", "b"), train, val).columns
     cells = [list(column.cells) for column in columns]
     assert cells == [["a", "b", "(ignored)"], ["75.00", "0.00", "25.00"], ["50.00", "50.00", "0.00"],

@@ -1,4 +1,4 @@
-"""Videos and pictures of drawn scenes, for tests."""
+"""Videos and images of drawn scenes, for tests."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ def scenes(count, size=(64, 128), seed=2):
     return np.stack([source[i]["image"] for i in range(count)])
 
 
-def write_picture(path, image):
+def write_image(path, image):
     path.parent.mkdir(parents=True, exist_ok=True)
     assert cv2.imwrite(str(path), image[..., ::-1])
     return path

@@ -1,4 +1,4 @@
-"""Reading pictures and videos ahead."""
+"""Reading images and videos ahead."""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ import threading
 import cv2
 import numpy as np
 import pytest
-from reference_videos import read_video, scenes, write_picture, write_video
+from reference_videos import read_video, scenes, write_image, write_video
 
 from gun_jax.prediction import frames as frames_module
 from gun_jax.prediction.frames import FramesAhead, frame_count
@@ -35,8 +35,8 @@ def images():
     return scenes(12)
 
 
-def test_pictures_come_in_order_as_they_were_written(images, tmp_path):
-    inputs = [picture(write_picture(tmp_path / f"{i}.png", image)) for i, image in enumerate(images)]
+def test_images_come_in_order_as_they_were_written(images, tmp_path):
+    inputs = [picture(write_image(tmp_path / f"{i}.png", image)) for i, image in enumerate(images)]
     found, refused = read(*inputs)
     assert [frame.source for frame in found] == inputs and refused == []
     for frame, image in zip(found, images, strict=True):
@@ -58,12 +58,12 @@ def test_of_a_video_no_more_frames_are_read_than_asked_for(images, tmp_path):
 
 
 def test_what_cannot_be_read_is_told_in_its_turn_and_the_rest_is_read(images, tmp_path):
-    (tmp_path / "b.png").write_text("no picture")
+    (tmp_path / "b.png").write_text("no image")
     (tmp_path / "c.mp4").write_text("no video")
-    good = [picture(write_picture(tmp_path / name, images[0])) for name in ("a.png", "d.png")]
+    good = [picture(write_image(tmp_path / name, images[0])) for name in ("a.png", "d.png")]
     found, refused = read(good[0], picture(tmp_path / "b.png"), video(tmp_path / "c.mp4"), good[1])
     assert [frame.source for frame in found] == good
-    assert "b.png is not a picture" in refused[0] and "c.mp4 cannot be read" in refused[1] and len(refused) == 2
+    assert "b.png is not an image" in refused[0] and "c.mp4 cannot be read" in refused[1] and len(refused) == 2
 
 
 def test_a_video_that_is_cut_off_gives_the_frames_that_are_there_and_a_line(images, tmp_path):
@@ -95,7 +95,7 @@ def test_reading_ends_when_nobody_wants_more(images, tmp_path):
 
 
 class FakeCamera:
-    """Gives a picture whenever it is asked: each brighter than the one before."""
+    """Gives an image whenever it is asked: each brighter than the one before."""
 
     def __init__(self, device):
         assert device == 0
@@ -155,7 +155,7 @@ def test_a_camera_that_is_pulled_out_is_told_however_much_is_waiting(monkeypatch
     with FramesAhead([CAMERA], lambda image: image, refused.append, threads=1) as ahead:
         threading.Event().wait(0.3)  # the queue is full, and the camera gone
         assert 0 < len(list(ahead)) <= 5
-    assert refused == ["camera 0 gave no more pictures after 5; is it still connected?"]
+    assert refused == ["camera 0 gave no more images after 5; is it still connected?"]
 
 
 def test_a_video_of_which_a_few_frames_less_come_than_it_guessed_is_read_without_a_word(monkeypatch, images, tmp_path):

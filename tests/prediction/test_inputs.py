@@ -27,7 +27,7 @@ def test_a_file_has_its_name_without_the_ending(place):
     assert found("a.jpg", "in/d.mp4") == ([("a.jpg", "a", False), ("in/d.mp4", "d", True)], [])
 
 
-def test_a_folder_is_all_pictures_and_videos_in_it_but_hidden_ones_and_results(place):
+def test_a_folder_is_all_images_and_videos_in_it_but_hidden_ones_and_results(place):
     names = [("a.jpg", "a", False), ("b.PNG", "b", False), ("in/c.png", "in/c", False), ("in/d.mp4", "in/d", True)]
     assert found(".") == (names, [])
 
@@ -77,8 +77,8 @@ def test_nothing_is_refused_with_what_could_be_named(place):
 
 
 @pytest.mark.parametrize("output", ["in", "in/../in/", "in/"])
-def test_results_among_the_pictures_would_be_read_next_time_and_are_refused(place, output):
-    with pytest.raises(InputError, match="the folder of the pictures; choose another"):
+def test_results_among_the_images_would_be_read_next_time_and_are_refused(place, output):
+    with pytest.raises(InputError, match="the folder of the images; choose another"):
         found("in", output=output)
 
 

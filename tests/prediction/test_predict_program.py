@@ -11,11 +11,11 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from reference_videos import read_video, scenes, write_picture, write_video
+from reference_videos import read_video, scenes, write_image, write_video
 
 import gun_jax
-from gun_jax.runs.loading import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter
+from gun_jax.runs.loading import load_checkpoint
 from gun_jax.weights.pretrained import FOLDER
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
@@ -29,11 +29,11 @@ def predict(*arguments, cwd):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Pictures of several kinds, a video, and files that are neither."""
+    """Images of several kinds, a video, and files that are neither."""
     place = tmp_path_factory.mktemp("place")
     images = scenes(6)
-    write_picture(place / "street.jpg", images[0])
-    write_picture(place / "shots" / "a.png", images[1])
+    write_image(place / "street.jpg", images[0])
+    write_image(place / "shots" / "a.png", images[1])
     Image.fromarray(images[2]).convert("L").save(place / "shots" / "grey.png")
     Image.fromarray(np.dstack([images[3], np.full(images[3].shape[:2], 99, np.uint8)])).save(
         place / "shots" / "alpha.png"

@@ -34,13 +34,13 @@ def blend(image, labels, opacity):
     return image * (1 - opacity) + colors * opacity
 
 
-def test_a_picture_has_all_kinds_under_its_name(tmp_path):
+def test_a_image_has_all_kinds_under_its_name(tmp_path):
     write(tmp_path, frame("in/a"))
     found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
     assert found == ["in/a_colors.png", "in/a_label_ids.png", "in/a_overlay.jpg", "in/a_train_ids.png"]
 
 
-def test_label_pictures_hold_the_numbers(tmp_path):
+def test_label_images_hold_the_numbers(tmp_path):
     write(tmp_path, frame("a"))
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a_train_ids.png")), LABELS)
     expected = [[trainId2label[label].id for label in row] for row in LABELS.tolist()]
@@ -52,7 +52,7 @@ def test_colours_are_those_of_the_classes(tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a_colors.png")), blend(IMAGE, LABELS, 1.0))
 
 
-def test_an_overlay_is_the_picture_with_colours_over_it(tmp_path):
+def test_an_overlay_is_the_image_with_colours_over_it(tmp_path):
     np.testing.assert_allclose(Painter(CITYSCAPES, 0.25).overlay(IMAGE, LABELS), blend(IMAGE, LABELS, 0.25), atol=1)
     smooth = np.sort(LABELS, axis=None).reshape(LABELS.shape)  # JPEG is true to large areas
     grey = np.full_like(IMAGE, 100)
@@ -66,8 +66,8 @@ def test_a_video_makes_videos_and_folders_of_numbers(tmp_path):
         "a_colors.mp4", "a_label_ids", "a_overlay.mp4", "a_train_ids",
     ]  # fmt: skip
     assert sorted(path.name for path in (tmp_path / "a_train_ids").iterdir())[-1] == "000004.png"
-    pictures, rate = read_video(tmp_path / "a_overlay.mp4")
-    assert pictures.shape == (5, 64, 128, 3) and rate == 10.0
+    images, rate = read_video(tmp_path / "a_overlay.mp4")
+    assert images.shape == (5, 64, 128, 3) and rate == 10.0
 
 
 def test_a_video_has_its_name_when_it_is_whole_and_not_before(tmp_path):
@@ -82,8 +82,8 @@ def test_a_video_has_its_name_when_it_is_whole_and_not_before(tmp_path):
 def test_a_camera_s_video_takes_the_time_that_the_frames_took(tmp_path):
     times = [0.0, 0.5, 0.55, 0.58, 2.0]  # at 10 frames a second the fourth comes too early
     write(tmp_path, *(frame("a", i, seconds, video=True) for i, seconds in enumerate(times)), kinds=["overlay"])
-    pictures, rate = read_video(tmp_path / "a_overlay.mp4")
-    assert (len(pictures), rate) == (21, 10.0)
+    images, rate = read_video(tmp_path / "a_overlay.mp4")
+    assert (len(images), rate) == (21, 10.0)
 
 
 def test_cityscapes_numbers_of_other_classes_are_refused(tmp_path):
@@ -102,7 +102,7 @@ def test_an_opacity_that_is_none_is_refused(opacity):
         Painter(CITYSCAPES, opacity)
 
 
-def test_a_folder_that_cannot_be_written_is_told_for_pictures_and_videos(tmp_path):
+def test_a_folder_that_cannot_be_written_is_told_for_images_and_videos(tmp_path):
     (tmp_path / "file").touch()
     for video in (False, True):
         with pytest.raises(InputError, match="cannot write"):

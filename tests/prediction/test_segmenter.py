@@ -1,4 +1,4 @@
-"""Labels of pictures of any size."""
+"""Labels of images of any size."""
 
 import dataclasses
 
@@ -9,13 +9,13 @@ from reference_videos import scenes
 
 import gun_jax
 from gun_jax.errors import InputError
-from gun_jax.runs.loading import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter, enlarge, labels_size, network_size
+from gun_jax.runs.loading import load_checkpoint
 
 
 @pytest.fixture(scope="module")
 def trained(random_run):
-    return dataclasses.replace(load_checkpoint(random_run.workdir), picture_size=(64, 128))
+    return dataclasses.replace(load_checkpoint(random_run.workdir), image_size=(64, 128))
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,14 @@ def predict(trained, images, size):
     return np.asarray(run(normal))
 
 
-def test_pictures_of_the_size_learned_are_labelled_as_the_network_does(segmenter, trained):
+def test_images_of_the_size_learned_are_labelled_as_the_network_does(segmenter, trained):
     images = scenes(3)
     labels = segmenter(images)
     assert labels.dtype == np.uint8 and len(np.unique(labels)) > 5
     assert np.mean(labels == predict(trained, images, (64, 128))) > 0.9999  # batch norm is folded
 
 
-def test_of_larger_pictures_the_network_sees_shrunk_ones_and_labels_are_finer(segmenter, trained):
+def test_of_larger_images_the_network_sees_shrunk_ones_and_labels_are_finer(segmenter, trained):
     images = scenes(1, (200, 400))  # 9.8 times the pixels
     labels = segmenter(images)
     assert labels.shape == (1, 200, 400)
@@ -90,9 +90,9 @@ def test_enlarging_takes_the_nearest_label():
 @pytest.mark.slow
 def test_the_reasons_of_labels_are_those_of_the_network(segmenter, trained):
     image = scenes(1)[0]
-    labels, offsets = segmenter.explain(image)
+    labels, offsets = segmenter.predict_with_offsets(image)
     seen = trained.model.apply(
-        trained.variables, gun_jax.normalise(image[None]), output_size=(64, 128), method="explain"
+        trained.variables, gun_jax.normalise(image[None]), output_size=(64, 128), method="predict_with_offsets"
     )
     assert np.mean(labels == np.asarray(seen["labels"])[0]) > 0.9999
     np.testing.assert_allclose(offsets, seen["offsets"][0], atol=1e-3)

@@ -1,4 +1,4 @@
-"""train.py and evaluate.py as they are typed: a good run on a folder of pictures, and one line for what is wrong."""
+"""train.py and evaluate.py as they are typed: a good run on a folder of images, and one line for what is wrong."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def run(program, *arguments, cwd, **environment):
 
 
 def write_folder(root):
-    """Six drawn scenes to train on and three to evaluate on, 64x128, as one's own pictures lie in folders."""
+    """Six drawn scenes to train on and three to evaluate on, 64x128, as one's own images lie in folders."""
     for split, count, seed in (("train", 6, 0), ("val", 3, 1)):
         scenes = SyntheticScenes(count, (64, 128), seed=seed)
         for part in ("images", "labels"):
@@ -69,7 +69,7 @@ def place(tmp_path_factory):
 def trained(place):
     """The two lines of the README, typed there: what each of the programs said."""
     train = run("train.py", "--config=tiny.py", cwd=place)
-    evaluate = run("evaluate.py", "--panels=2", "--report", "--report_pictures=1", cwd=place)
+    evaluate = run("evaluate.py", "--panels=2", "--report", "--report_images=1", cwd=place)
     return types.SimpleNamespace(train=train, evaluate=evaluate, workdir=place / "runs" / "tiny")
 
 
@@ -85,7 +85,7 @@ def refused(result, *words):
 # A good run
 
 
-def test_two_lines_train_and_evaluate_a_folder_of_pictures(trained):
+def test_two_lines_train_and_evaluate_a_folder_of_images(trained):
     assert trained.train.returncode == 0, trained.train.stderr
     assert trained.evaluate.returncode == 0, trained.evaluate.stderr
 
@@ -133,9 +133,9 @@ def test_the_panels_are_drawn(trained):
     assert (trained.workdir / "evaluation" / "curves.png").exists()
 
 
-def test_the_report_is_one_file_with_the_worst_and_the_best_picture(trained):
+def test_the_report_is_one_file_with_the_worst_and_the_best_image(trained):
     page = (trained.workdir / "evaluation" / "val-report.html").read_text()
-    assert page.count('<figure class="picture">') == 2 and page.count("<polyline") == 4
+    assert page.count('<figure class="image">') == 2 and page.count("<polyline") == 4
     scores = json.loads((trained.workdir / "evaluation" / "val.json").read_text())
     assert f"<dt>mIoU</dt><dd>{100 * scores['miou']:.1f}<" in page and "images per second" in page.lower()
     assert "evaluation/val-report.html" in trained.evaluate.stdout
@@ -235,8 +235,8 @@ def test_a_label_value_outside_the_class_map_is_refused_by_name_and_place(data, 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--report_pictures=3"], ["--report_pictures", "add --report"]),
-        (["--report", "--report_pictures=-1"], ["--report_pictures is -1", "0 or more"]),
+        (["--report_images=3"], ["--report_images", "add --report"]),
+        (["--report", "--report_images=-1"], ["--report_images is -1", "0 or more"]),
         (["--report", "--submission=new"], ["--submission only writes files", "--report"]),
     ],
 )

@@ -12,9 +12,9 @@ import cv2
 import pytest
 
 import gun_jax
-from gun_jax import configuration
 from gun_jax.configuration import default_config
 from gun_jax.data.classes import CAMVID
+from gun_jax.runs.workdir import save_config
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 
@@ -33,7 +33,7 @@ def place(tmp_path_factory):
     for name, rate, miou in (("slow", 0.01, 0.25), ("fast", 0.1, 0.5)):
         config = default_config()
         config.epochs, config.optimizer.peak_rate = 2.0, rate
-        configuration.save_config(folder / "runs" / name, config, CAMVID, 1000)
+        save_config(folder / "runs" / name, config, CAMVID, 1000)
         rows = [{"step": 1, "epoch": 1.0, "loss": 2.0, "images_per_second": 3.0}]
         rows.append({"step": 2, "epoch": 2.0, "val/miou": miou, "val/accuracy": 0.75})
         (folder / "runs" / name / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

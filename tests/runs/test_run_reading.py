@@ -5,10 +5,10 @@ import json
 import pytest
 from reference_workdirs import write_evaluation, write_run
 
-from gun_jax import configuration
-from gun_jax.models.counting import parameters
 from gun_jax.errors import InputError
+from gun_jax.models.counting import parameters
 from gun_jax.runs.reading import find_workdirs, read_run
+from gun_jax.runs.workdir import save_config, saved_config
 
 
 @pytest.fixture
@@ -59,11 +59,11 @@ def test_a_run_whose_last_evaluation_is_missing_is_not_finished(workdir):
 
 
 def test_steps_that_are_no_whole_epochs_do_not_hide_the_end(tmp_path):
-    """367 pictures in batches of 8: 42 epochs are 1926.75 steps, "epoch" is rounded to four digits."""
+    """367 images in batches of 8: 42 epochs are 1926.75 steps, "epoch" is rounded to four digits."""
     workdir = write_run(tmp_path / "one")
-    config, classes = configuration.saved_config(workdir)
+    config, classes = saved_config(workdir)
     config.epochs = 42.0
-    configuration.save_config(workdir, config, classes, 1)
+    save_config(workdir, config, classes, 1)
     for step, finished in ((1927, True), (1926, False)):
         row = {"step": step, "epoch": round(step * 8 / 367, 4), "val/miou": 0.5}
         (workdir / "metrics.jsonl").write_text(json.dumps(row) + "\n")

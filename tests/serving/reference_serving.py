@@ -29,7 +29,7 @@ class RedTells:
     def __call__(self, images):
         return images[..., 0] // 64
 
-    def explain(self, image):
+    def predict_with_offsets(self, image):
         return image[..., 0] // 64, np.full((*image.shape[:2], 2), (2, 0), np.float32)
 
 
@@ -82,7 +82,7 @@ def parts_of_form(answer):
 
 
 def as_file(image, kind="png", **how):
-    """A picture, uint8 (H, W, 3) RGB, as the bytes of a file."""
+    """An image, uint8 (H, W, 3) RGB, as the bytes of a file."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, kind, **how)
     return file.getvalue()
@@ -94,7 +94,7 @@ def from_file(content):
 
 
 def quarters(height=96, width=128):
-    """A picture whose quarters have the reds 32, 96 (right), 160 (below) and 224: classes 0, 1, 2 and 3."""
+    """An image whose quarters have the reds 32, 96 (right), 160 (below) and 224: classes 0, 1, 2 and 3."""
     image = np.full((height, width, 3), (32, 200, 100), np.uint8)
     image[: height // 2, width // 2 :, 0] = 96
     image[height // 2 :, : width // 2, 0] = 160

@@ -25,9 +25,9 @@ from reference_serving import (
 )
 
 from gun_jax.data.synthetic import SyntheticScenes
-from gun_jax.runs.loading import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter, network_size
-from gun_jax.serving.application import MOST_AT_ONCE
+from gun_jax.runs.loading import load_checkpoint
+from gun_jax.serving.application import MAX_AT_ONCE
 from gun_jax.serving.labelling import Labeller
 from gun_jax.visualisation import offset_colors
 
@@ -63,7 +63,7 @@ def refused(answer, status, *words):
 # Labels and offsets
 
 
-def test_labels_are_the_network_s_for_the_same_picture(trained, scene):
+def test_labels_are_the_network_s_for_the_same_image(trained, scene):
     answer = ask(trained.url, "POST", "/api/label", as_file(scene))
     assert (answer.status, answer.headers["Content-Type"]) == (200, "image/png")
     labels = from_file(answer.content)
@@ -71,10 +71,10 @@ def test_labels_are_the_network_s_for_the_same_picture(trained, scene):
     assert len(np.unique(labels)) > 3
 
 
-def test_labels_and_offsets_are_the_network_s_for_the_same_picture(trained, scene):
+def test_labels_and_offsets_are_the_network_s_for_the_same_image(trained, scene):
     answer = ask(trained.url, "POST", "/api/explain", as_file(scene))
     files = parts_of_form(answer)
-    labels, offsets = trained.segmenter.explain(scene)
+    labels, offsets = trained.segmenter.predict_with_offsets(scene)
     colors, full_color = offset_colors(offsets)
     np.testing.assert_array_equal(from_file(files["labels"]), labels)
     np.testing.assert_array_equal(from_file(files["offsets"]), colors)
@@ -109,7 +109,7 @@ def test_the_page_is_told_classes_and_limits(url):
     assert facts == limits | {"name": "tested", "engine": "jax"}
 
 
-def test_the_example_is_a_drawn_scene_of_the_size_that_a_webcam_s_pictures_are_sent_in(url):
+def test_the_example_is_a_drawn_scene_of_the_size_that_a_webcam_s_images_are_sent_in(url):
     answer = ask(url, "GET", "/api/example?number=7")
     np.testing.assert_array_equal(from_file(answer.content), SyntheticScenes(8, (120, 160))[7]["image"])
 
@@ -133,17 +133,17 @@ def png_of_size(width, height):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", ["not a picture", "JPEG"]),
-        (b"no picture", ["not a picture", "JPEG"]),
+        (b"", ["not an image", "JPEG"]),
+        (b"no image", ["not an image", "JPEG"]),
         (as_file(quarters())[:-30], ["cut off"]),
-        (as_file(quarters(), "gif"), ["not a picture that is known", "PNG"]),
-        (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 100000 +X 100000\n", ["not a picture that is known"]),
+        (as_file(quarters(), "gif"), ["not an image that is known", "PNG"]),
+        (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 100000 +X 100000\n", ["not an image that is known"]),
         (png_of_size(1001, 1000), ["1001x1000", "at most 1000000 pixels"]),
         (png_of_size(2**30, 2**30), ["too many pixels"]),
     ],
     ids=["empty", "text", "cut off", "GIF", "HDR", "too many pixels", "bomb"],
 )  # fmt: skip
-def test_what_is_no_picture_is_refused_in_a_line(url, path, content, words):
+def test_what_is_no_image_is_refused_in_a_line(url, path, content, words):
     refused(ask(url, "POST", path, content), 400, *words)
 
 
@@ -252,7 +252,7 @@ def test_all_answers_forbid_what_comes_from_elsewhere_and_keep_nothing(url):
 # One at a time
 
 
-def test_one_picture_is_labelled_at_a_time_and_few_wait():
+def test_one_image_is_labelled_at_a_time_and_few_wait():
     gate = Gate()
     answers = []
     with serving(Labeller(gate, 10**6)) as url:
@@ -260,7 +260,7 @@ def test_one_picture_is_labelled_at_a_time_and_few_wait():
         def send():
             answers.append(ask(url, "POST", "/api/label", as_file(quarters())))
 
-        threads = [threading.Thread(target=send) for _ in range(MOST_AT_ONCE + 3)]
+        threads = [threading.Thread(target=send) for _ in range(MAX_AT_ONCE + 3)]
         for thread in threads:
             thread.start()
         wait_until(lambda: len(answers) == 3)
@@ -271,26 +271,24 @@ def test_one_picture_is_labelled_at_a_time_and_few_wait():
         assert ask(url, "POST", "/api/label", as_file(quarters())).status == 200
     for answer in answers[:3]:
         refused(answer, 503, "too many")
-    assert [answer.status for answer in answers[3:]] == [200] * MOST_AT_ONCE
+    assert [answer.status for answer in answers[3:]] == [200] * MAX_AT_ONCE
     assert gate.most == 1
 
 
 def test_who_goes_away_while_sending_leaves_the_place_to_others_and_nothing_is_said(capfd):
     with serving() as url:
-        for _ in range(MOST_AT_ONCE + 1):
+        for _ in range(MAX_AT_ONCE + 1):
             with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
                 connection.sendall(b"POST /api/label HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
         wait_until(lambda: ask(url, "POST", "/api/label", as_file(quarters())).status == 200)
     assert capfd.readouterr() == ("", "")
 
 
-def test_pictures_of_those_who_went_away_while_they_waited_are_not_worked_at():
+def test_images_of_those_who_went_away_while_they_waited_are_not_worked_at():
     gate, content = Gate(), as_file(quarters())
     head = f"POST /api/label HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n".encode()
     with serving(Labeller(gate, 10**6)) as url:
-        connections = [
-            socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) for _ in range(MOST_AT_ONCE)
-        ]
+        connections = [socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) for _ in range(MAX_AT_ONCE)]
         for connection in connections:
             connection.sendall(head + content)
             wait_until(lambda: gate.inside == 1)  # the first is worked at, the others wait
@@ -307,7 +305,7 @@ def test_pictures_of_those_who_went_away_while_they_waited_are_not_worked_at():
 
 def test_a_mistake_of_the_server_is_told_as_one_on_its_console_in_full_and_it_goes_on(capfd):
     class Wrong(RedTells):
-        def explain(self, image):
+        def predict_with_offsets(self, image):
             raise RuntimeError("secret of the inside")
 
     with serving(Labeller(Wrong(), 10**6)) as url:
@@ -318,12 +316,12 @@ def test_a_mistake_of_the_server_is_told_as_one_on_its_console_in_full_and_it_go
         assert ask(url, "POST", "/api/label", as_file(quarters())).status == 200
 
 
-# A picture of one row
+# An image of one row
 
 
 @pytest.mark.parametrize("shape", [(1, 10**6), (10**6, 1), (3, 20_000), (64, 10**6)])
 @pytest.mark.parametrize("learned", [(360, 480), (1024, 2048), None])
-def test_the_network_sees_no_more_of_a_long_picture_than_of_another(shape, learned):
+def test_the_network_sees_no_more_of_a_long_image_than_of_another(shape, learned):
     height, width = network_size(shape, learned)
     assert height * width <= 1.1 * np.prod(learned or (1024, 2048))
     assert min(height, width) >= 64

@@ -1,10 +1,11 @@
-"""The live page in a browser: pictures and offsets, with a network whose labels are known."""
+"""The live page in a browser: images and offsets, with a network whose labels are known."""
 
 import base64
 import io
 
 import numpy as np
 import pytest
+from PIL import Image
 from reference_browser import overflow, visit
 from reference_live_page import (
     ANSWERED,
@@ -18,30 +19,29 @@ from reference_live_page import (
     pixel,
     wait_for,
 )
-from PIL import Image
 from reference_serving import CLASSES, Gate, as_file, from_file, quarters, serving
 
 from gun_jax.serving.labelling import Labeller
 from gun_jax.visualisation import wheel_key
 
-# A picture
+# An image
 
 
 def test_an_empty_page_says_what_to_do_and_lists_the_classes(page):
-    assert page.is_visible("text=Drop a picture or a video here")
+    assert page.is_visible("text=Drop an image or a video here")
     assert [row.split("\n")[0] for row in page.locator("#classes li").all_inner_texts()] == list(CLASSES.names)
     assert page.text_content("#network") == "tested: 4 classes, engine jax"
     assert page.is_disabled("#save") and page.is_hidden("#canvas")
 
 
-def test_a_picture_is_shown_under_the_colours_of_its_labels(page):
+def test_a_image_is_shown_under_the_colours_of_its_labels(page):
     open_quarters(page)
     for id, shown in colors_shown(page).items():
         np.testing.assert_allclose(shown, blend(id, 0.5), atol=2)
     assert page.locator("#classes .share").all_inner_texts() == ["25 %"] * 4
 
 
-def test_a_picture_can_be_dropped_on_the_page(page):
+def test_a_image_can_be_dropped_on_the_page(page):
     content = base64.b64encode(as_file(quarters())).decode()
     page.evaluate(
         """async (content) => {
@@ -60,7 +60,7 @@ def test_a_picture_can_be_dropped_on_the_page(page):
     assert page.get_attribute("#canvas", "aria-label").startswith("dropped.png: road 25 %")
 
 
-def test_a_class_that_is_switched_off_shows_the_picture(page):
+def test_a_class_that_is_switched_off_shows_the_image(page):
     open_quarters(page)
     page.get_by_role("checkbox", name="sky").uncheck()
     np.testing.assert_allclose(colors_shown(page)[2], quarters()[80, 10], atol=1)
@@ -78,13 +78,13 @@ def test_the_opacity_of_the_colours_follows_the_slider(page):
         np.testing.assert_allclose(colors_shown(page)[3], blend(3, opacity / 100), atol=2)
 
 
-def test_colours_or_the_picture_can_be_seen_alone_and_nothing_is_asked_again(page):
+def test_colours_or_the_image_can_be_seen_alone_and_nothing_is_asked_again(page):
     open_quarters(page)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.check("[value=colors]")
     np.testing.assert_array_equal(list(colors_shown(page).values()), CLASSES.colors)
-    page.check("[value=picture]")
+    page.check("[value=image]")
     np.testing.assert_allclose(colors_shown(page)[0], quarters()[10, 10], atol=1)
     assert asked == []
 
@@ -101,8 +101,8 @@ def test_offsets_are_shown_with_their_key(page):
 
 def test_the_wheel_has_the_colours_of_the_offsets(page):
     page.check("[value=offsets]")
-    picture = Image.open(io.BytesIO(page.locator("#wheel").screenshot())).convert("RGB")
-    shown = np.asarray(picture, float)[:56, :56]
+    image = Image.open(io.BytesIO(page.locator("#wheel").screenshot())).convert("RGB")
+    shown = np.asarray(image, float)[:56, :56]
     y, x = np.mgrid[:56, :56] - 27.5
     inside = np.hypot(x, y) < 25
     difference = np.abs(shown - wheel_key(56))[inside]
@@ -152,11 +152,11 @@ def test_the_drawn_example_is_labelled_and_said_to_be_drawn(page):
 @pytest.mark.parametrize(
     ("name", "kind", "content", "words"),
     [
-        ("notes.txt", "text/plain", b"no picture", "notes.txt is no picture or video that this browser can show."),
+        ("notes.txt", "text/plain", b"no image", "notes.txt is no image or video that this browser can show."),
         ("large.png", "image/png", bytes(10**6 + 1), "large.png has 1.0 MB; expected at most 1.0 MB."),
         ("broken.webm", "video/webm", b"no video", "This browser cannot play broken.webm"),
     ],
-    ids=["no picture", "too large", "no video"],
+    ids=["no image", "too large", "no video"],
 )
 def test_what_cannot_be_shown_is_told_in_a_sentence(page, name, kind, content, words):
     open_file(page, name, kind, content)
@@ -196,8 +196,8 @@ def test_the_page_is_no_wider_than_its_window(browser, url, width, dark):
 # What goes wrong
 
 
-@pytest.mark.parametrize("example", [False, True], ids=["pictures", "drawn streets"])
-def test_of_pictures_that_follow_each_other_fast_the_last_one_is_labelled(browser, example):
+@pytest.mark.parametrize("example", [False, True], ids=["images", "drawn streets"])
+def test_of_images_that_follow_each_other_fast_the_last_one_is_labelled(browser, example):
     gate, statuses = Gate(), []
     busy = "status of 503"  # logged by the browser, whatever the page makes of it
     with serving(Labeller(gate, 10**6)) as url, visit(browser, url, expected=busy) as window:

@@ -126,7 +126,7 @@ def test_the_webcam_is_labelled_until_it_is_stopped(page):
     assert page.is_enabled("#save")
 
 
-def test_a_picture_ends_the_webcam(page):
+def test_a_image_ends_the_webcam(page):
     page.click("#webcam")
     wait_for_frames(page)
     page.evaluate("window.camera = document.getElementById('video').srcObject.getTracks()[0]")

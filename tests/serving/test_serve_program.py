@@ -18,8 +18,8 @@ from reference_serving import as_file, ask, from_file
 import gun_jax
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
-from gun_jax.runs.loading import load_checkpoint
 from gun_jax.prediction.segmenter import Segmenter
+from gun_jax.runs.loading import load_checkpoint
 from gun_jax.serving.web_server import address, is_for_others, listen
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
@@ -41,7 +41,7 @@ def program(random_run, tmp_path):
     """A server of a run, and its address."""
     process = start(f"--workdir={random_run.workdir}", "--port=0", cwd=tmp_path)
     try:
-        assert "compiling for pictures of" in process.stdout.readline()
+        assert "compiling for images of" in process.stdout.readline()
         yield process, re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
     finally:
         process.kill()
@@ -119,7 +119,7 @@ def test_the_address_that_is_told_can_be_opened(host, shown, others):
         (["--size=480"], ["--size", "HEIGHTxWIDTH"]),
         (["--engine=torch"], ["engine", "torch"]),
         (["--workdir=nowhere", "--port=0"], ["nowhere"]),
-        (["picture.jpg"], ["'picture.jpg' is not expected"]),
+        (["image.jpg"], ["'image.jpg' is not expected"]),
     ],
     ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )

@@ -6,23 +6,23 @@ import pathlib
 import pytest
 
 from gun_jax.errors import InputError
-from gun_jax.system.files import write_whole
+from gun_jax.system.files import atomic_write
 
 
 @pytest.mark.parametrize("content", [b"\x00\xff\n", "grüße\n", b"", ""])
 def test_a_file_holds_what_was_written(tmp_path, content):
-    write_whole(tmp_path / "file", content)
+    atomic_write(tmp_path / "file", content)
     assert (tmp_path / "file").read_bytes() == (content if isinstance(content, bytes) else content.encode("utf-8"))
 
 
 def test_the_folders_above_it_are_made(tmp_path):
-    write_whole(str(tmp_path / "a" / "b" / "file.txt"), "x")
+    atomic_write(str(tmp_path / "a" / "b" / "file.txt"), "x")
     assert (tmp_path / "a" / "b" / "file.txt").read_text() == "x"
 
 
 def test_an_older_file_is_replaced_and_nothing_else_is_left(tmp_path):
-    write_whole(tmp_path / "file", "a longer text")
-    write_whole(tmp_path / "file", "new")
+    atomic_write(tmp_path / "file", "a longer text")
+    atomic_write(tmp_path / "file", "new")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "new"}
 
 
@@ -34,10 +34,10 @@ def test_a_reader_meets_the_old_file_until_the_new_one_is_whole(tmp_path, monkey
         seen.append((tmp_path / "file").read_text())
         return done
 
-    write_whole(tmp_path / "file", "old")
+    atomic_write(tmp_path / "file", "old")
     real = pathlib.Path.write_bytes
     monkeypatch.setattr(pathlib.Path, "write_bytes", watched)
-    write_whole(tmp_path / "file", "new")
+    atomic_write(tmp_path / "file", "new")
     assert seen == ["old"]
 
 
@@ -46,15 +46,15 @@ def test_a_full_disk_leaves_the_old_file_and_is_told_in_a_line(tmp_path, monkeyp
         real(self, content[: len(content) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    write_whole(tmp_path / "file", "old")
+    atomic_write(tmp_path / "file", "old")
     real = pathlib.Path.write_bytes
     monkeypatch.setattr(pathlib.Path, "write_bytes", full)
     with pytest.raises(InputError, match=rf"^cannot write {tmp_path}/file: No space left on device; .*$"):
-        write_whole(tmp_path / "file", "a new text")
+        atomic_write(tmp_path / "file", "a new text")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "old"}
 
 
 def test_a_folder_that_is_a_file_is_told_in_a_line(tmp_path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(InputError, match=rf"^cannot write {tmp_path}/runs/demo/config\.json: .*$"):
-        write_whole(tmp_path / "runs" / "demo" / "config.json", "{}")
+        atomic_write(tmp_path / "runs" / "demo" / "config.json", "{}")

@@ -27,7 +27,7 @@ COMPILE = """
 import sys
 import jax
 from gun_jax.system import runtime
-runtime._SHORTEST_KEPT = 0.0
+runtime._MIN_COMPILE_SECONDS = 0.0
 runtime.keep_compilations(*sys.argv[1:])
 jax.jit(lambda x: x + 1)(1.0)
 """

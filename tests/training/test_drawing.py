@@ -1,4 +1,4 @@
-"""The picture that a training leaves: as the rows have it, and no reason to lose what was learned."""
+"""The image that a training leaves: as the rows have it, and no reason to lose what was learned."""
 
 import warnings
 
@@ -7,8 +7,8 @@ from reference_workdirs import write_run
 
 from gun_jax import visualisation
 from gun_jax.errors import InputWarning
-from gun_jax.training.drawing import draw_curves, last_report
 from gun_jax.runs.rows import append_row, read_rows
+from gun_jax.training.drawing import draw_curves, last_report
 from gun_jax.visualisation import curve_figure
 
 
@@ -43,7 +43,7 @@ def test_a_failure_to_draw_is_a_warning(workdir, monkeypatch):
 
 
 def test_another_process_draws_nothing(workdir, monkeypatch):
-    monkeypatch.setattr("gun_jax.training.drawing.is_first", lambda: False)
+    monkeypatch.setattr("gun_jax.training.drawing.is_main", lambda: False)
     draw_curves(workdir)
     assert not (workdir / "curves.png").exists()
 

@@ -1,4 +1,4 @@
-"""What goes wrong while a run trains: bad steps, signals, pictures that vanish."""
+"""What goes wrong while a run trains: bad steps, signals, images that vanish."""
 
 import json
 import os
@@ -9,8 +9,8 @@ import pytest
 from reference_runs import draw_folder, outcome
 
 from gun_jax.errors import InputError
-from gun_jax.training import loop
 from gun_jax.runs.checkpoints import saved_steps
+from gun_jax.training import loop
 from gun_jax.training.interruption import InterruptedTrainingError
 
 
@@ -79,7 +79,7 @@ def test_a_second_signal_ends_a_run_unsaved(bookkeeping, small_config, tmp_path,
 
 @pytest.fixture
 def fading(bookkeeping, small_config, tmp_path, monkeypatch):
-    """`fading(workdir, policy)`: a run of 30 steps on six pictures, of which one vanishes after the second step."""
+    """`fading(workdir, policy)`: a run of 30 steps on six images, of which one vanishes after the second step."""
     draw_folder(tmp_path / "own")
     small_config.data.source, small_config.data.dir, small_config.epochs = "folder", str(tmp_path / "own"), 10.0
 
@@ -97,16 +97,16 @@ def fading(bookkeeping, small_config, tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.fault("a picture that vanishes while training")
-def test_a_picture_that_vanishes_stops_the_training_by_its_name(fading, tmp_path):
+@pytest.mark.fault("an image that vanishes while training")
+def test_a_image_that_vanishes_stops_the_training_by_its_name(fading, tmp_path):
     with pytest.raises(InputError) as caught:
         fading(tmp_path / "run", "stop")
     assert str(caught.value).endswith("own/train/images/4.png cannot be read: No such file or directory")
     assert saved_steps(tmp_path / "run")[0] == 1
 
 
-@pytest.mark.fault("a picture that vanishes while training")
-def test_a_picture_that_vanishes_is_skipped_told_and_counted(fading, tmp_path, capsys):
+@pytest.mark.fault("an image that vanishes while training")
+def test_a_image_that_vanishes_is_skipped_told_and_counted(fading, tmp_path, capsys):
     rows = [row for row in fading(tmp_path / "run", "skip") if "loss" in row]
     assert len(rows) == 30 and sum(row["skipped_records"] for row in rows) >= 3
     assert capsys.readouterr().out.count("skipped: image") == 1

@@ -11,8 +11,9 @@ from reference_runs import draw_folder, rows_of, write_classes
 from gun_jax import configuration
 from gun_jax.errors import InputError
 from gun_jax.evaluation.scoring import make_scorer
-from gun_jax.training import loop
 from gun_jax.runs.checkpoints import Checkpoints, restore_variables, saved_steps
+from gun_jax.runs.workdir import saved_config
+from gun_jax.training import loop
 from gun_jax.training.loop import train
 from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.state import create_state
@@ -174,7 +175,7 @@ def test_metrics_are_lines_of_strict_json_by_step(unbroken, strict_json):
 
 
 def test_the_workdir_holds_the_resolved_configuration(unbroken, small_config):
-    config, classes = configuration.saved_config(unbroken.workdir)
+    config, classes = saved_config(unbroken.workdir)
     assert config.to_dict() == small_config.to_dict()
     assert classes.names[:3] == ("road", "sidewalk", "building") and len(classes) == 19
 
@@ -247,7 +248,7 @@ def test_a_workdir_in_which_nothing_was_learned_is_free_for_other_settings(run, 
     run(tmp_path, stop=1)
     small_config.optimizer.peak_rate = 0.02
     run(tmp_path, stop=2)
-    assert configuration.saved_config(tmp_path)[0].optimizer.peak_rate == 0.02
+    assert saved_config(tmp_path)[0].optimizer.peak_rate == 0.02
 
 
 @pytest.mark.parametrize("change", ["an image less", "another name", "other values"])

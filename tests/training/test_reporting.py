@@ -15,9 +15,9 @@ from tensorboardX.proto.event_pb2 import Event
 
 from gun_jax import ConfusionMatrix
 from gun_jax.errors import InputError
+from gun_jax.runs.rows import read_rows
 from gun_jax.training import reporting
 from gun_jax.training.reporting import Reporter, SilentReporter
-from gun_jax.runs.rows import read_rows
 
 
 @pytest.fixture

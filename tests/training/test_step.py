@@ -18,7 +18,7 @@ from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.evaluation.scoring import make_scorer
 from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.state import TrainState, create_state
-from gun_jax.training.step import cross_entropy, data_mesh, make_train_step, replicated, split
+from gun_jax.training.step import batch_sharding, cross_entropy, data_mesh, make_train_step, replicated
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # ImageNet's, as torchvision has them
 
@@ -119,7 +119,7 @@ def compiled(random_variables):
         batch=batch,
         state=state,
         optimizer=optimizer,
-        take=lambda state, changes=(): take(state, jax.device_put(batch | dict(changes), split(mesh))),
+        take=lambda state, changes=(): take(state, jax.device_put(batch | dict(changes), batch_sharding(mesh))),
     )
 
 
@@ -227,12 +227,12 @@ def test_steps_of_two_sizes_run_in_turn_and_leave_what_else_is_compiled_usable()
     model = build_model(config.model, 3)
     optimizer, mesh = optax.sgd(0.1), data_mesh()
     state = jax.device_put(create_state(model, optimizer, seed=0), replicated(mesh))
-    take = make_train_step(model, optimizer, mesh, forget=True)
+    take = make_train_step(model, optimizer, mesh, clear_caches=True)
     score = make_scorer(model, 1, 1)
     rng = np.random.default_rng(0)
     for size in ((64, 96), (96, 64), (64, 96)):
         image, label = rng.integers(0, 256, (1, *size, 3), np.uint8), rng.integers(0, 3, (1, *size), np.uint8)
-        state, outcome = take(state, jax.device_put({"image": image, "label": label}, split(mesh)))
+        state, outcome = take(state, jax.device_put({"image": image, "label": label}, batch_sharding(mesh)))
         assert outcome.applied
         assert score(state.variables, [{"image": image[0], "label": label[0]}]).counts.sum() == 64 * 96
     assert state.step == 3
@@ -245,7 +245,7 @@ from jax.sharding import Mesh
 from gun_jax.configuration import build_model, default_config
 from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.state import TrainState
-from gun_jax.training.step import make_train_step, replicated, split
+from gun_jax.training.step import make_train_step, replicated, batch_sharding
 
 config = default_config()
 config.model.input_subsampling, config.model.width, config.optimizer.peak_rate = 2, 0.1, 0.05
@@ -266,7 +266,7 @@ results = []
 for devices in (jax.devices(), jax.devices()[:1]):
     mesh = Mesh(np.asarray(devices), ("data",))
     state = jax.device_put(jax.tree.map(jnp.array, first), replicated(mesh))
-    batch = jax.device_put({"image": images, "label": labels}, split(mesh))
+    batch = jax.device_put({"image": images, "label": labels}, batch_sharding(mesh))
     assert len(batch["image"].addressable_shards) == len(devices)
     state, loss = make_train_step(model, optimizer, mesh)(state, batch)
     results.append(jax.device_get((loss, state)))

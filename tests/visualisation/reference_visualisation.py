@@ -1,4 +1,4 @@
-"""What the tests of pictures draw and compare with: label maps, their colours pixel by pixel, and refusals."""
+"""What the tests of images draw and compare with: label maps, their colours pixel by pixel, and refusals."""
 
 import numpy as np
 import pytest
@@ -19,11 +19,11 @@ def labels(seed, size=(160, 320), choice=CLASSES):
 
 def in_colours(label_map, classes=FOUR):
     """A label map in its colours, pixel by pixel."""
-    picture = np.zeros((*label_map.shape, 3), np.uint8)
+    image = np.zeros((*label_map.shape, 3), np.uint8)
     for place in np.ndindex(label_map.shape):
         if label_map[place] != 255:
-            picture[place] = classes.colors[label_map[place]]
-    return picture
+            image[place] = classes.colors[label_map[place]]
+    return image
 
 
 def refusal(call, *arguments, **options):

@@ -1,4 +1,4 @@
-"""Arrays in colours against `colorsys` and loops over pixels, and pictures as files against Pillow."""
+"""Arrays in colours against `colorsys` and loops over pixels, and images as files against Pillow."""
 
 import colorsys
 import itertools
@@ -183,12 +183,12 @@ def test_maps_of_other_sizes_are_named(changed):
 # Files
 
 
-def test_a_written_picture_is_read_back_by_pillow_pixel_by_pixel(tmp_path):
-    picture = np.random.default_rng(5).integers(0, 256, (13, 17, 3)).astype(np.uint8)
-    write_png(tmp_path / "new/folder/a.png", picture)
+def test_a_written_image_is_read_back_by_pillow_pixel_by_pixel(tmp_path):
+    image = np.random.default_rng(5).integers(0, 256, (13, 17, 3)).astype(np.uint8)
+    write_png(tmp_path / "new/folder/a.png", image)
     with Image.open(tmp_path / "new/folder/a.png") as file:
         assert file.format == "PNG"
-        np.testing.assert_array_equal(np.asarray(file), picture)
+        np.testing.assert_array_equal(np.asarray(file), image)
 
 
 def test_a_file_that_was_there_is_replaced_and_nothing_else_is_left(tmp_path):
@@ -223,9 +223,9 @@ def test_a_path_below_a_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 4), "u1")],
 )
-def test_what_is_no_picture_is_named_and_not_written(picture, tmp_path):
-    message = refusal(write_png, tmp_path / "a.png", picture)
-    assert str(picture.shape) in message and not list(tmp_path.iterdir())
+def test_what_is_no_image_is_named_and_not_written(image, tmp_path):
+    message = refusal(write_png, tmp_path / "a.png", image)
+    assert str(image.shape) in message and not list(tmp_path.iterdir())

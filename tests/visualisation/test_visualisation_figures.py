@@ -33,7 +33,7 @@ def example(seed=0, size=(160, 320), image_size=None, truth=True, **changes):
 
 
 def place(tile, whole):
-    """(top, left) where a tile lies in a picture, exactly."""
+    """(top, left) where a tile lies in an image, exactly."""
     difference = cv2.matchTemplate(whole, tile, cv2.TM_SQDIFF)
     top, left = np.unravel_index(difference.argmin(), difference.shape)
     np.testing.assert_array_equal(whole[top : top + tile.shape[0], left : left + tile.shape[1]], tile)

@@ -17,14 +17,14 @@ from reference_torch import call, ordered, tensor, write, write_legacy
 
 import gun_jax
 from gun_jax import DRN, GUN, load_drn_weights
-from gun_jax.configuration import saved_config
 from gun_jax.errors import InputError
-from gun_jax.weights.drn import start_from_drn
 from gun_jax.models.encoder import Encoder, resize
+from gun_jax.runs.workdir import saved_config
 from gun_jax.training import loop
 from gun_jax.training.loop import train
 from gun_jax.training.start import starting_point
 from gun_jax.training.step import Outcome
+from gun_jax.weights.drn import start_from_drn
 
 VARIANTS = ("d22", "d38", "d54", "c26")
 

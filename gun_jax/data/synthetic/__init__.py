@@ -1,7 +1,7 @@
 """Drawn street scenes with the 19 classes of Cityscapes: a data set that needs no download.
 
 A small procedural painter: a pin-hole camera looks along a street that is planned by chance (`scene`, `traffic`) and
-painted from far to near (`street`, `surroundings`, `models` and what is built of them). Picture and label come from the
+painted from far to near (`street`, `surroundings`, `models` and what is built of them). Image and label come from the
 same drawing calls, so the label is exact to the pixel. Then light, texture and the camera's noise (`weather`).
 """
 
@@ -10,13 +10,13 @@ import operator
 import numpy as np
 
 from gun_jax.data.classes import CITYSCAPES
-from gun_jax.data.synthetic.scene_rng import Dice
 from gun_jax.data.synthetic.scene import paint_scene
+from gun_jax.data.synthetic.scene_rng import SceneRng
 from gun_jax.errors import InputError
 
 __all__ = ["SyntheticScenes"]
 
-_SMALLEST, _LARGEST = 32, 4096
+_MIN_SIZE, _MAX_SIZE = 32, 4096
 
 
 class SyntheticScenes:
@@ -44,9 +44,9 @@ class SyntheticScenes:
             raise InputError(
                 f"synthetic scenes: size {size!r}; expected (height, width) in whole pixels, like (256, 512)"
             )
-        if not all(_SMALLEST <= side <= _LARGEST for side in size):
+        if not all(_MIN_SIZE <= side <= _MAX_SIZE for side in size):
             raise InputError(
-                f"synthetic scenes: size {tuple(size)}; expected height and width from {_SMALLEST} to {_LARGEST} pixels"
+                f"synthetic scenes: size {tuple(size)}; expected sides from {_MIN_SIZE} to {_MAX_SIZE} pixels"
             )
         if not _is_whole(seed) or seed < 0:
             raise InputError(f"synthetic scenes: seed {seed!r}; expected a whole number, 0 or more")
@@ -68,7 +68,7 @@ class SyntheticScenes:
         if not -self.length <= index < self.length:
             raise IndexError(f"scene {index} of {self.length}")
         index %= self.length
-        image, label = paint_scene(self.size, Dice(self.seed, index))
+        image, label = paint_scene(self.size, SceneRng(self.seed, index))
         return {"image": image, "label": label, "id": f"synthetic-{self.seed}-{index:06d}"}
 
     def __repr__(self) -> str:

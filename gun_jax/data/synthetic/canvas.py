@@ -1,4 +1,4 @@
-"""The camera and the canvas: metres of the street to pixels, painted in picture and label by one call.
+"""The camera and the canvas: metres of the street to pixels, painted in image and label by one call.
 
 World coordinates: x to the right, y up from the ground, z forward, in metres, the camera at (0, its height, 0). A
 `lateral` is the distance to the right of the road's centre line, which bends.
@@ -67,7 +67,7 @@ class Camera:
 
 
 class Canvas:
-    """Picture and label in one array, so that both get the same edge.
+    """Image and label in one array, so that both get the same edge.
 
     Attributes:
       pixels: uint8 (H, W, 4): red, green, blue, train id.

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 
-class Dice:
+class SceneRng:
     """Draws from `default_rng([seed, index])`, one by one."""
 
     def __init__(self, seed: int, index: int):
@@ -48,7 +48,7 @@ TEXTURE_SIZE = (640, 1280)
 
 @functools.cache
 def texture(name: str) -> np.ndarray:
-    """A noise picture, the same in every process: uint8 `TEXTURE_SIZE`, 128 = leave as it is, 255 = twice as bright.
+    """A noise image, the same in every process: uint8 `TEXTURE_SIZE`, 128 = leave as it is, 255 = twice as bright.
 
     `sensor` has three channels, the others one. Made at first use, from a seed of its own.
     """
@@ -77,19 +77,19 @@ _OCTAVES = {
 }
 
 
-def texture_crop(name: str, height: int, width: int, dice: Dice, detail: int = 1) -> np.ndarray:
+def texture_crop(name: str, height: int, width: int, rng: SceneRng, detail: int = 1) -> np.ndarray:
     """A place in a texture by chance: uint8 (height, width) or (height, width, 3).
 
     Args:
-      detail: pixels of the picture per pixel of the texture, so that large pictures do not get finer leaves.
+      detail: pixels of the image per pixel of the texture, so that large images do not get finer leaves.
     """
     source = texture(name)
     rows, columns = -(-height // detail), -(-width // detail)
     if rows > source.shape[0] or columns > source.shape[1]:
         repeats = (-(-rows // source.shape[0]), -(-columns // source.shape[1])) + (1,) * (source.ndim - 2)
         source = np.tile(source, repeats)
-    top = dice.whole(0, source.shape[0] - rows)
-    left = dice.whole(0, source.shape[1] - columns)
+    top = rng.whole(0, source.shape[0] - rows)
+    left = rng.whole(0, source.shape[1] - columns)
     crop = source[top : top + rows, left : left + columns]
     if detail > 1:
         crop = cv2.resize(crop, (columns * detail, rows * detail), interpolation=cv2.INTER_LINEAR)[:height, :width]

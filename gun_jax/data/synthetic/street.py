@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from gun_jax.data.synthetic.canvas import FARTHEST, ROAD, SIDEWALK, TERRAIN, Canvas
-from gun_jax.data.synthetic.scene_rng import Dice, texture
+from gun_jax.data.synthetic.scene_rng import SceneRng, texture
 from gun_jax.data.synthetic.weather import Weather
 
 NEAR = 1.0
@@ -58,15 +58,15 @@ class Road:
     crossing: tuple[float, float] | None
 
 
-def paint_ground(canvas: Canvas, road: Road, sides, weather: Weather, shadows, dice: Dice) -> None:
+def paint_ground(canvas: Canvas, road: Road, sides, weather: Weather, shadows, rng: SceneRng) -> None:
     """Everything below the horizon.
 
     Args:
       sides: both `Side`s.
       shadows: outlines of cast shadows in pixels, int32 (N, 2) each, and whether each is the dark below a thing.
     """
-    paving, grass = dice.color(_PAVING), dice.color(_GRASS)
-    asphalt = dice.color(_ASPHALT, 8)
+    paving, grass = rng.color(_PAVING), rng.color(_GRASS)
+    asphalt = rng.color(_ASPHALT, 8)
     bottom = canvas.pixels[max(int(canvas.camera.horizon) + 1, 0) :]
     for side in sides:
         outside = (grass, TERRAIN) if side.style != "facades" else (paving, SIDEWALK)
@@ -78,14 +78,14 @@ def paint_ground(canvas: Canvas, road: Road, sides, weather: Weather, shadows, d
             _strip(canvas, edge + 0.25 * side.sign, middle, grass, TERRAIN)
         _joints(canvas, middle, edge + side.sign * side.depth, paving)
     _strip(canvas, -road.half_width, road.half_width, asphalt, ROAD)
-    _patches(canvas, road, asphalt, dice)
+    _patches(canvas, road, asphalt, rng)
     if road.crossing:
         near, far = road.crossing
         canvas.polygon(_rectangle(canvas, -200, 200, near, far), (*_bytes(asphalt), ROAD))
     for side in sides:
         _kerb(canvas, road, side, paving)
-    _markings(canvas, road, asphalt, dice)
-    _shade(canvas, bottom, weather, shadows, dice)
+    _markings(canvas, road, asphalt, rng)
+    _shade(canvas, bottom, weather, shadows, rng)
 
 
 def _bytes(color):
@@ -122,32 +122,32 @@ def _joints(canvas, inner, outer, paving):
     canvas.lines(points, (*_bytes([channel * 0.88 for channel in paving]), SIDEWALK))
 
 
-def _patches(canvas, road, asphalt, dice):
-    for _ in range(dice.whole(0, 4)):
-        left = dice.between(-road.half_width, road.half_width - 1.5)
-        near = dice.between(4, 25)
-        shade = dice.between(0.8, 1.1)
+def _patches(canvas, road, asphalt, rng):
+    for _ in range(rng.whole(0, 4)):
+        left = rng.between(-road.half_width, road.half_width - 1.5)
+        near = rng.between(4, 25)
+        shade = rng.between(0.8, 1.1)
         color = [channel * shade for channel in asphalt]
-        width = dice.between(0.5, 2.0)
+        width = rng.between(0.5, 2.0)
         right = min(left + width, road.half_width)
-        _strip(canvas, left, right, color, ROAD, near, near + dice.between(0.8, 8), 4)
+        _strip(canvas, left, right, color, ROAD, near, near + rng.between(0.8, 8), 4)
 
 
-def _markings(canvas, road, asphalt, dice):
-    paint = dice.color((_LINE, (205, 205, 198)), 8)
+def _markings(canvas, road, asphalt, rng):
+    paint = rng.color((_LINE, (205, 205, 198)), 8)
     fill = (*_bytes(paint), ROAD)
     camera = canvas.camera
     gap = road.crossing or (-1.0, -1.0)
-    dashes = np.arange(2.0 + dice.between(0, 5), 80.0, dice.pick((6.0, 9.0, 12.0)))
+    dashes = np.arange(2.0 + rng.between(0, 5), 80.0, rng.pick((6.0, 9.0, 12.0)))
     dashes = dashes[(dashes + 3 < gap[0]) | (dashes > gap[1])]
     middle = road.track is None or abs(road.track) > 1
-    laterals = [0.0] if middle and (road.lanes > 1 or dice.chance(0.7)) else []
+    laterals = [0.0] if middle and (road.lanes > 1 or rng.chance(0.7)) else []
     laterals += [side * road.half_width / road.lanes * lane for lane in range(1, road.lanes) for side in (-1, 1)]
     for lateral in laterals:
         depths = np.stack([dashes, dashes, dashes + 3, dashes + 3], 1)  # (M, 4)
         offsets = lateral + np.array([-0.08, 0.08, 0.08, -0.08])
         canvas.polygon(camera.project(camera.world_x(offsets, depths), 0.0, depths), fill)
-    if dice.chance(0.4):
+    if rng.chance(0.4):
         for side in (-1, 1):
             lateral = side * (road.half_width - (2.2 if road.parking else 0.5))
             _strip(canvas, lateral - 0.07, lateral + 0.07, paint, ROAD, NEAR, gap[0] if road.crossing else 120.0)
@@ -165,7 +165,7 @@ def _markings(canvas, road, asphalt, dice):
         _strip(canvas, 0.1, road.half_width - 0.2, paint, ROAD, near - 1.6, near - 1.2, 3)
 
 
-def _shade(canvas, bottom, weather, shadows, dice):
+def _shade(canvas, bottom, weather, shadows, rng):
     """Grain, shadows and haze on the ground; leaves the label as it is."""
     first = canvas.height - len(bottom)
     camera, rows = canvas.camera, np.arange(len(bottom)) + first
@@ -177,7 +177,7 @@ def _shade(canvas, bottom, weather, shadows, dice):
     scale, height = 14.0, camera.height  # texture pixels a metre
     matrix = np.array([[scale * height, 0.0, -camera.center * scale * height], [0, 0, scale * camera.focal * height],
                        [0, 1, first - camera.horizon + 1e-3]])  # fmt: skip
-    shift = np.array([[1, 0, dice.between(0, 1000)], [0, 1, dice.between(0, 600)], [0, 0, 1.0]])
+    shift = np.array([[1, 0, rng.between(0, 1000)], [0, 1, rng.between(0, 600)], [0, 0, 1.0]])
     grain = cv2.warpPerspective(
         texture("asphalt"), shift @ matrix, (canvas.width, len(bottom)), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_WRAP,

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from gun_jax.data.synthetic.canvas import BUILDING, FENCE, VEGETATION, WALL, Canvas, to_pixels
-from gun_jax.data.synthetic.scene_rng import Dice
 from gun_jax.data.synthetic.models import REAR, TOP
+from gun_jax.data.synthetic.scene_rng import SceneRng
 
 _PLASTER = (
     (222, 204, 170), (205, 178, 138), (168, 92, 74), (190, 186, 180), (150, 142, 136), (214, 190, 176), (176, 132, 104),
@@ -21,18 +21,18 @@ _STONE = ((150, 142, 128), (128, 122, 118), (166, 150, 128), (146, 110, 94))
 _RAILING = ((46, 52, 50), (38, 66, 52), (150, 152, 150), (110, 84, 60), (196, 192, 184))
 
 
-def paint_skyline(canvas: Canvas, dice: Dice) -> None:
+def paint_skyline(canvas: Canvas, rng: SceneRng) -> None:
     """The far end of the world: roofs and trees along the horizon, so that the street has an end."""
     camera, depth = canvas.camera, 150.0
     for label, top, color in (
-        (BUILDING, (6.0, 24.0), dice.color(_PLASTER)),
-        (VEGETATION, (4.0, 11.0), dice.color(_LEAVES)),
+        (BUILDING, (6.0, 24.0), rng.color(_PLASTER)),
+        (VEGETATION, (4.0, 11.0), rng.color(_LEAVES)),
     ):
-        if dice.chance(0.25):
+        if rng.chance(0.25):
             continue
         count = 40 if label == BUILDING else 90
         columns = np.linspace(-0.1, 1.1, count) * canvas.width
-        heights = top[0] + (top[1] - top[0]) * dice.units(count)
+        heights = top[0] + (top[1] - top[0]) * rng.units(count)
         if label == BUILDING:
             columns, heights = np.repeat(columns, 2)[1:], np.repeat(heights, 2)[:-1]
         rows = camera.horizon - (heights - camera.height) * camera.focal / depth
@@ -63,25 +63,27 @@ def _lit(color, factor):
     return [channel * factor for channel in color]
 
 
-def house(canvas: Canvas, dice: Dice, lateral: float, sign: int, near: float, far: float, floors: int, pitched: bool):
+def house(
+    canvas: Canvas, rng: SceneRng, lateral: float, sign: int, near: float, far: float, floors: int, pitched: bool
+):
     """A house whose front stands along the street at `lateral`, from depth near to far; label building.
 
     Returns:
       its height, metres.
     """
     camera = canvas.camera
-    height = floors * dice.between(2.9, 3.5) + 0.6
+    height = floors * rng.between(2.9, 3.5) + 0.6
     front_light = canvas.light[0 if sign > 0 else 1]
-    color, pane = dice.color(_PLASTER), dice.pick(_PANES)
-    deep = lateral + sign * dice.between(8, 12)
+    color, pane = rng.color(_PLASTER), rng.pick(_PANES)
+    deep = lateral + sign * rng.between(8, 12)
     near = max(near, 1.5)
     x = camera.world_x(lateral, np.array([near, far]))
     middle = (near + far) / 2
-    roof = dice.color(_ROOFS)
+    roof = rng.color(_ROOFS)
     end_x = x[0] + np.array([0.0, deep - lateral])
     ridge = height
     if pitched:
-        ridge = height + dice.between(2.0, 3.2)
+        ridge = height + rng.between(2.0, 3.2)
         peak = (end_x[0] + end_x[1]) / 2
         slope = camera.project([x[0] - 0.3 * sign, x[1] - 0.3 * sign, peak + x[1] - x[0], peak],
                                [height - 0.2, height - 0.2, ridge, ridge], [near, far, far, near])  # fmt: skip
@@ -94,21 +96,21 @@ def house(canvas: Canvas, dice: Dice, lateral: float, sign: int, near: float, fa
     if not pitched:
         trim = canvas.tint(_lit(color, front_light * 0.75), middle, BUILDING)
         canvas.upright(x, [near, far], height - 0.45, height, trim)
-    shop = floors > 2 and dice.chance(0.5)
+    shop = floors > 2 and rng.chance(0.5)
     if shop:
-        sill = canvas.tint(_lit(dice.color(_PLASTER), front_light * 0.5), middle, BUILDING)
+        sill = canvas.tint(_lit(rng.color(_PLASTER), front_light * 0.5), middle, BUILDING)
         canvas.upright(x, [near, far], 0, 3.0, sill)
-    _windows(canvas, dice, x, (near, far), height, floors, shop, _lit(color, front_light), pane)
+    _windows(canvas, rng, x, (near, far), height, floors, shop, _lit(color, front_light), pane)
     if deep != lateral and near > 6:
-        _end_windows(canvas, dice, end_x, near, height, floors, pane)
+        _end_windows(canvas, rng, end_x, near, height, floors, pane)
     return ridge
 
 
-def _windows(canvas, dice, x, depths, height, floors, shop, color, pane):
+def _windows(canvas, rng, x, depths, height, floors, shop, color, pane):
     near, far = depths
     storey = (height - 0.6) / floors
-    columns = max(1, int((far - near) / dice.between(2.2, 3.2)))
-    wide, tall = dice.between(0.38, 0.62), dice.between(0.45, 0.62)
+    columns = max(1, int((far - near) / rng.between(2.2, 3.2)))
+    wide, tall = rng.between(0.38, 0.62), rng.between(0.45, 0.62)
     share = (np.arange(columns)[:, None] + 0.5 + np.array([-wide / 2, wide / 2])) / columns  # (C, 2)
     z = near + (far - near) * share
     window_x = x[0] + (x[1] - x[0]) * share
@@ -117,23 +119,23 @@ def _windows(canvas, dice, x, depths, height, floors, shop, color, pane):
     sills = np.arange(1 if shop else 0, floors)[:, None] * storey + 0.3 * storey + 0.2  # (F, 1)
     quads = _upright(canvas, window_x[None], z[None], sills, sills + tall * storey).reshape(-1, 4, 2)
     canvas.polygon(quads, canvas.tint(pane, near, BUILDING))
-    frame = dice.pick((1.25, 0.7, 1.0))
+    frame = rng.pick((1.25, 0.7, 1.0))
     if frame != 1.0:
         canvas.lines(quads[:, [0, 3, 2, 1, 0]], canvas.tint(_lit(color, frame), near, BUILDING))
     if shop:
         canvas.polygon(
             _upright(canvas, window_x, z, np.full(len(z), 0.5), 2.4), canvas.tint((86, 92, 96), near, BUILDING)
         )
-        if dice.chance(0.6):
-            awning = dice.color(((170, 50, 45), (40, 90, 70), (50, 70, 130), (200, 170, 90)))
+        if rng.chance(0.6):
+            awning = rng.color(((170, 50, 45), (40, 90, 70), (50, 70, 130), (200, 170, 90)))
             canvas.upright(x, depths, 2.55, 3.15, canvas.tint(awning, near, BUILDING))
     else:
-        door = dice.whole(0, len(z) - 1)
-        entry = canvas.tint(dice.color(((92, 60, 40), (60, 74, 66), (120, 40, 36))), near, BUILDING)
+        door = rng.whole(0, len(z) - 1)
+        entry = canvas.tint(rng.color(((92, 60, 40), (60, 74, 66), (120, 40, 36))), near, BUILDING)
         canvas.upright(window_x[door], z[door], 0, 2.2, entry)
 
 
-def _end_windows(canvas, dice, end_x, z, height, floors, pane):
+def _end_windows(canvas, rng, end_x, z, height, floors, pane):
     storey = (height - 0.6) / floors
     share = np.array([[0.15, 0.3], [0.42, 0.57], [0.7, 0.85]])
     x = end_x[0] + (end_x[1] - end_x[0]) * share  # (3, 2)
@@ -142,7 +144,7 @@ def _end_windows(canvas, dice, end_x, z, height, floors, pane):
     canvas.polygon(quads.reshape(-1, 4, 2), canvas.tint(pane, z, BUILDING))
 
 
-def wall(canvas: Canvas, dice: Dice, lateral: float, near: float, far: float, height: float, color) -> None:
+def wall(canvas: Canvas, rng: SceneRng, lateral: float, near: float, far: float, height: float, color) -> None:
     """A wall along the street with courses of stone and a coping; label wall."""
     camera = canvas.camera
     depths = np.array([max(near, 1.2), far])
@@ -168,7 +170,9 @@ def wall(canvas: Canvas, dice: Dice, lateral: float, near: float, far: float, he
     canvas.upright(x, depths, height - 0.12, height + 0.1, canvas.tint(_lit(color, 1.15 * light), middle, WALL))
 
 
-def fence(canvas: Canvas, dice: Dice, lateral: float, near: float, far: float, height: float, kind: str, color) -> None:
+def fence(
+    canvas: Canvas, rng: SceneRng, lateral: float, near: float, far: float, height: float, kind: str, color
+) -> None:
     """A fence one can see through along the street: "bars", "pickets" or "mesh"; all of it has label fence."""
     camera = canvas.camera
     depths = np.array([max(near, 1.2), far])
@@ -195,14 +199,14 @@ def fence(canvas: Canvas, dice: Dice, lateral: float, near: float, far: float, h
     canvas.lines(rails, fill, max(1.0, 0.06 * camera.focal / depths.mean()))
 
 
-def hedge(canvas: Canvas, dice: Dice, lateral: float, near: float, far: float, height: float) -> None:
+def hedge(canvas: Canvas, rng: SceneRng, lateral: float, near: float, far: float, height: float) -> None:
     """A clipped hedge along the street, 0.8 m thick; label vegetation."""
     camera = canvas.camera
     z = np.geomspace(max(near, 1.2), far, 24)
     x = camera.world_x(lateral, z)
-    color = dice.color(_LEAVES, 8)
+    color = rng.color(_LEAVES, 8)
     thick = 0.8 if lateral > camera.lateral else -0.8
-    crest = height + 0.25 * (dice.units(24) - 0.5)
+    crest = height + 0.25 * (rng.units(24) - 0.5)
     middle = float(z.mean())
     end = (x[0], x[0] + thick)
     canvas.upright(end, (z[0], z[0]), 0, height, canvas.tint(_lit(color, canvas.light[REAR] * 0.9), z[0], VEGETATION))
@@ -217,26 +221,26 @@ def hedge(canvas: Canvas, dice: Dice, lateral: float, near: float, far: float, h
     canvas.polygon(face, canvas.tint(_lit(color, light * 0.95), middle, VEGETATION))
 
 
-def tree(canvas: Canvas, dice: Dice, x: float, z: float, height: float, kind: str) -> None:
+def tree(canvas: Canvas, rng: SceneRng, x: float, z: float, height: float, kind: str) -> None:
     """A tree: "round", "poplar" or "conifer" crown with a trunk, or a "bush" without; label vegetation."""
     camera = canvas.camera
     scale = camera.focal / z
     foot_u = camera.center + x * scale
     if not -height * scale < foot_u < canvas.width + height * scale:
         return
-    color = dice.color(_LEAVES, 10)
+    color = rng.color(_LEAVES, 10)
     trunk = {"round": 0.32, "poplar": 0.12, "conifer": 0.08, "bush": 0.0}[kind]
-    wide = {"round": dice.between(0.3, 0.42), "poplar": 0.13, "conifer": 0.22, "bush": 0.6}[kind] * height
+    wide = {"round": rng.between(0.3, 0.42), "poplar": 0.13, "conifer": 0.22, "bush": 0.6}[kind] * height
     if trunk:
-        bark = canvas.tint(dice.color(_TRUNKS), z, VEGETATION)
-        lean = dice.between(-0.3, 0.3)
+        bark = canvas.tint(rng.color(_TRUNKS), z, VEGETATION)
+        lean = rng.between(-0.3, 0.3)
         foot = (round(foot_u), round(camera.horizon + camera.height * scale))
         fork = (round(foot_u + lean * scale), round(camera.horizon + (camera.height - 0.6 * height) * scale))
         cv2.line(canvas.pixels, foot, fork, bark, max(1, round(0.045 * height * scale)))
     middle, half = height * (1 + trunk) / 2, height * (1 - trunk) / 2
     sun = 1 if canvas.light[1] > canvas.light[0] else -1
     row = camera.horizon + (camera.height - middle) * scale
-    blobs = dice.pick(_crowns(kind)) * (sun * wide * scale, -half * scale) + (camera.center + x * scale, row)
+    blobs = rng.pick(_crowns(kind)) * (sun * wide * scale, -half * scale) + (camera.center + x * scale, row)
     for points, light in zip(to_pixels(blobs), (0.78, 1.0, 1.22), strict=True):
         cv2.fillPoly(canvas.pixels, [points], canvas.tint(_lit(color, light), z, VEGETATION))
 
@@ -262,11 +266,11 @@ def _crowns(kind: str) -> list[np.ndarray]:
     return crowns
 
 
-def pick_wall_color(dice: Dice):
+def pick_wall_color(rng: SceneRng):
     """A colour for the walls of one side of the street."""
-    return dice.color(_STONE)
+    return rng.color(_STONE)
 
 
-def pick_fence_color(dice: Dice):
+def pick_fence_color(rng: SceneRng):
     """A colour for the fences of one side of the street."""
-    return dice.color(_RAILING, 8)
+    return rng.color(_RAILING, 8)

@@ -26,17 +26,17 @@ _FRAMES = ((180, 40, 40), (30, 100, 150), (40, 40, 44), (60, 140, 90), (210, 210
 
 def populate(scene) -> None:
     """Plans everything that stands or moves on the street of a `scene.Scene`."""
-    dice = scene.dice
-    big = [kind for kind, share in (("train", 1.0), ("bus", 0.62), ("truck", 0.62)) if dice.chance(share)]
+    rng = scene.rng
+    big = [kind for kind, share in (("train", 1.0), ("bus", 0.62), ("truck", 0.62)) if rng.chance(share)]
     if scene.road.track is None:
         big.remove("train")
-    big.sort(key=lambda _: dice.unit())
+    big.sort(key=lambda _: rng.unit())
     for kind in big:
         _long_vehicle(scene, kind)
-    for _ in range(dice.whole(1, 3)):
-        _two_wheeler(scene, "motorcycle", dice.chance(0.6))
-    for _ in range(dice.whole(1, 3)):
-        _two_wheeler(scene, "bicycle", dice.chance(0.6))
+    for _ in range(rng.whole(1, 3)):
+        _two_wheeler(scene, "motorcycle", rng.chance(0.6))
+    for _ in range(rng.whole(1, 3)):
+        _two_wheeler(scene, "bicycle", rng.chance(0.6))
     _cars(scene)
     _people(scene)
     for side in scene.sides:
@@ -53,7 +53,7 @@ def _lateral_of_lane(scene, direction):
     road = scene.road
     lane = road.half_width / road.lanes
     inset = 1.0 if road.parking and road.lanes == 1 else 0.0
-    return direction * (lane * (scene.dice.whole(1, road.lanes) - 0.5) - inset)
+    return direction * (lane * (scene.rng.whole(1, road.lanes) - 0.5) - inset)
 
 
 def _drive(
@@ -63,22 +63,22 @@ def _drive(
 
     `oncoming` is the model whose parts are in painting order when its front is the near end; default: `model`.
     """
-    dice, road, camera = scene.dice, scene.road, scene.canvas.camera
+    rng, road, camera = scene.rng, scene.road, scene.canvas.camera
     for _ in range(6):
-        if road.crossing and dice.chance(crosses):
-            z = dice.between(road.crossing[0] + width, road.crossing[1] - width)
-            offset = dice.between(-0.5, 0.5) * max(4.0, z * 0.9)
+        if road.crossing and rng.chance(crosses):
+            z = rng.between(road.crossing[0] + width, road.crossing[1] - width)
+            offset = rng.between(-0.5, 0.5) * max(4.0, z * 0.9)
             if scene.claim(offset - length / 2, offset + length / 2, z - width / 2, z + width / 2):
-                heading = dice.pick((-1, 1)) * math.pi / 2
+                heading = rng.pick((-1, 1)) * math.pi / 2
                 _stand(scene, model, offset, z, heading, scale, z - width / 2, **colors)
                 scene.shadow(offset, z, length / 2, width / 2, height)
                 return True
             continue
-        direction = dice.pick((-1, 1))
+        direction = rng.pick((-1, 1))
         spot = lateral if lateral is not None else _lateral_of_lane(scene, direction)
         if lateral is not None:
             direction = 1 if spot > 0.1 else -1 if spot < -0.1 else direction
-        nearest = dice.between(*near_range)
+        nearest = rng.between(*near_range)
         if abs(spot - camera.lateral) < 1.8:
             nearest += 5.0  # a distance to who drives ahead
         z = nearest + length / 2
@@ -95,11 +95,11 @@ def _drive(
 
 
 def _long_vehicle(scene, kind):
-    dice = scene.dice
+    rng = scene.rng
     if kind == "train":
-        cars = dice.whole(1, 3)
-        color = dice.color(_TRAM_COLORS)
-        upper = dice.color(_CREAM, 6)
+        cars = rng.whole(1, 3)
+        color = rng.color(_TRAM_COLORS)
+        upper = rng.color(_CREAM, 6)
         colors = {"lower": color, "upper": upper, "post": [0.9 * channel for channel in upper]}
         _drive(
             scene,
@@ -113,72 +113,72 @@ def _long_vehicle(scene, kind):
             **colors,
         )
     elif kind == "bus":
-        body = dice.color(_BUS_COLORS)
+        body = rng.color(_BUS_COLORS)
         skirt = [0.7 * channel for channel in body]
         _drive(scene, vehicles.bus(), 11.0, 2.6, 3.1, (8, 34), crosses=0.4, body=body, skirt=skirt)
     else:
-        size = (dice.between(0.92, 1.0), dice.between(0.9, 1.08), dice.between(0.85, 1.1))
-        box = dice.color(_BOXES, 8)
+        size = (rng.between(0.92, 1.0), rng.between(0.9, 1.08), rng.between(0.85, 1.1))
+        box = rng.color(_BOXES, 8)
         _drive(scene, vehicles.truck(False), 8.5 * size[2], 2.5, 3.4, (7, 32), size, crosses=0.4,
                oncoming=vehicles.truck(True),
-               box=box, stripe=dice.color(_CABS), cab=dice.color(_CABS))  # fmt: skip
+               box=box, stripe=rng.color(_CABS), cab=rng.color(_CABS))  # fmt: skip
 
 
-def _car_look(dice):
-    shape = dice.pick(vehicles.CAR_SHAPES)
-    body = dice.color(_CAR_COLORS)
-    size = (dice.between(0.94, 1.05), dice.between(0.95, 1.1), dice.between(0.85, 1.05))
+def _car_look(rng):
+    shape = rng.pick(vehicles.CAR_SHAPES)
+    body = rng.color(_CAR_COLORS)
+    size = (rng.between(0.94, 1.05), rng.between(0.95, 1.1), rng.between(0.85, 1.05))
     return vehicles.car(shape), size, {"body": body, "roof": [0.95 * channel for channel in body]}
 
 
 def _cars(scene):
-    dice, road = scene.dice, scene.road
-    for _ in range(dice.whole(1, 4)):
-        model, size, colors = _car_look(dice)
+    rng, road = scene.rng, scene.road
+    for _ in range(rng.whole(1, 4)):
+        model, size, colors = _car_look(rng)
         _drive(scene, model, 4.6 * size[2], 1.8, 1.5, (6, 55), size, crosses=0.25, **colors)
     if not road.parking:
         return
     for sign in (-1, 1):
         lateral = sign * (road.half_width - 1.05)
-        z = dice.between(7, 14)
+        z = rng.between(7, 14)
         while z < 60:
-            model, size, colors = _car_look(dice)
+            model, size, colors = _car_look(rng)
             free = not road.crossing or z + 2.5 < road.crossing[0] - 4 or z - 2.5 > road.crossing[1]
-            if free and dice.chance(0.7) and scene.claim(lateral - 0.9, lateral + 0.9, z - 2.2, z + 2.2):
+            if free and rng.chance(0.7) and scene.claim(lateral - 0.9, lateral + 0.9, z - 2.2, z + 2.2):
                 heading = scene.canvas.camera.heading(z) + (math.pi if sign < 0 else 0.0)
                 _stand(scene, model, lateral, z, heading, size, z - 2.2, **colors)
                 scene.shadow(lateral, z, 0.9, 2.2, 1.5)
-            z += dice.between(5.2, 7.0)
+            z += rng.between(5.2, 7.0)
 
 
-def _dress(dice):
-    shirt = dice.color(_CLOTHES)
+def _dress(rng):
+    shirt = rng.color(_CLOTHES)
     return {
-        "skin": dice.color(_SKIN, 8), "hair": dice.color(_HAIR, 6), "shirt": shirt,
-        "sleeve": [0.88 * channel for channel in shirt], "trousers": dice.color(_TROUSERS),
+        "skin": rng.color(_SKIN, 8), "hair": rng.color(_HAIR, 6), "shirt": shirt,
+        "sleeve": [0.88 * channel for channel in shirt], "trousers": rng.color(_TROUSERS),
     }  # fmt: skip
 
 
 def _two_wheeler(scene, kind, ridden):
-    dice, road, camera = scene.dice, scene.road, scene.canvas.camera
+    rng, road, camera = scene.rng, scene.road, scene.canvas.camera
     model = vehicles.motorcycle() if kind == "motorcycle" else vehicles.bicycle()
-    paint = {"tank": dice.color(_FRAMES)} if kind == "motorcycle" else {"frame": dice.color(_FRAMES)}
-    size = dice.between(0.95, 1.15)
+    paint = {"tank": rng.color(_FRAMES)} if kind == "motorcycle" else {"frame": rng.color(_FRAMES)}
+    size = rng.between(0.95, 1.15)
     for _ in range(5):
-        z = dice.between(6, 24)
+        z = rng.between(6, 24)
         if ridden:
             # Cyclists keep to the edge, or cross with the street that crosses.
-            if road.crossing and dice.chance(0.45):
-                z = dice.between(road.crossing[0] - 3, road.crossing[0] + 2)
-                lateral, heading = dice.between(-0.8, 0.8) * road.half_width, dice.pick((-1, 1)) * math.pi / 2
+            if road.crossing and rng.chance(0.45):
+                z = rng.between(road.crossing[0] - 3, road.crossing[0] + 2)
+                lateral, heading = rng.between(-0.8, 0.8) * road.half_width, rng.pick((-1, 1)) * math.pi / 2
             else:
-                direction = dice.pick((-1, 1))
-                lateral = direction * (road.half_width - dice.between(0.8, 3.2))
-                heading = camera.heading(z) + dice.between(-0.35, 0.35) + (math.pi if direction < 0 else 0.0)
+                direction = rng.pick((-1, 1))
+                lateral = direction * (road.half_width - rng.between(0.8, 3.2))
+                heading = camera.heading(z) + rng.between(-0.35, 0.35) + (math.pi if direction < 0 else 0.0)
         else:
-            sign = dice.pick((-1, 1))
-            lateral = sign * (road.half_width + dice.between(0.6, 2.0))
-            heading = dice.pick((-1, 1)) * dice.between(0.7, 2.4)
+            sign = rng.pick((-1, 1))
+            lateral = sign * (road.half_width + rng.between(0.6, 2.0))
+            heading = rng.pick((-1, 1)) * rng.between(0.7, 2.4)
             if road.crossing and road.crossing[0] - 1 < z < road.crossing[1] + 1:
                 continue
         if ridden and not scene.claim(lateral - 0.5, lateral + 0.5, z - 1.0, z + 1.0):
@@ -186,81 +186,81 @@ def _two_wheeler(scene, kind, ridden):
         _stand(scene, model, lateral, z, heading, size, **paint)
         scene.shadow(lateral, z, 0.3 + 0.5 * abs(math.sin(heading)), 0.3 + 0.5 * abs(math.cos(heading)), 1.0)
         if ridden:
-            rider = people.rider(kind == "motorcycle", dice.whole(0, 1))
-            look = _dress(dice)
-            if kind == "motorcycle" or dice.chance(0.4):
-                look["hair"] = dice.color(_FRAMES)
+            rider = people.rider(kind == "motorcycle", rng.whole(0, 1))
+            look = _dress(rng)
+            if kind == "motorcycle" or rng.chance(0.4):
+                look["hair"] = rng.color(_FRAMES)
             _stand(scene, rider, lateral, z, heading, size, z - 0.01, **look)
         return
 
 
 def _people(scene):
-    dice, road = scene.dice, scene.road
-    for _ in range(dice.whole(2, 9)):
-        z = dice.between(5, 40) if dice.chance(0.6) else dice.between(5, 18)
-        heading = dice.pick((0.0, math.pi)) + dice.between(-0.6, 0.6)
-        side = dice.pick(scene.sides)
-        lateral = side.sign * (road.half_width + side.verge + dice.between(0.5, side.sidewalk - 0.3))
-        stride = dice.whole(0, people.STRIDES - 1)
-        if road.crossing and (dice.chance(0.35) or road.crossing[0] < z < road.crossing[1]):
-            z = dice.between(road.crossing[0] - 3.2, road.crossing[0] - 0.8)
-            lateral = dice.between(-1, 1) * road.half_width
-            heading, stride = dice.pick((-1, 1)) * math.pi / 2, max(stride, 1)
+    rng, road = scene.rng, scene.road
+    for _ in range(rng.whole(2, 9)):
+        z = rng.between(5, 40) if rng.chance(0.6) else rng.between(5, 18)
+        heading = rng.pick((0.0, math.pi)) + rng.between(-0.6, 0.6)
+        side = rng.pick(scene.sides)
+        lateral = side.sign * (road.half_width + side.verge + rng.between(0.5, side.sidewalk - 0.3))
+        stride = rng.whole(0, people.STRIDES - 1)
+        if road.crossing and (rng.chance(0.35) or road.crossing[0] < z < road.crossing[1]):
+            z = rng.between(road.crossing[0] - 3.2, road.crossing[0] - 0.8)
+            lateral = rng.between(-1, 1) * road.half_width
+            heading, stride = rng.pick((-1, 1)) * math.pi / 2, max(stride, 1)
             if not scene.claim(lateral - 0.3, lateral + 0.3, z - 0.3, z + 0.3):
                 continue
-        model = people.pedestrian(stride, dice.chance(0.2), dice.chance(0.3))
-        height = dice.between(0.92, 1.08) if dice.chance(0.88) else dice.between(0.6, 0.75)
-        _stand(scene, model, lateral, z, heading, height, **_dress(dice))
+        model = people.pedestrian(stride, rng.chance(0.2), rng.chance(0.3))
+        height = rng.between(0.92, 1.08) if rng.chance(0.88) else rng.between(0.6, 0.75)
+        _stand(scene, model, lateral, z, heading, height, **_dress(rng))
         scene.shadow(lateral, z, 0.22, 0.18, 1.7 * height)
 
 
 def _furnish(scene, side):
     """Lamps, lights, signs, bollards and trees along one kerb."""
-    dice, road, sign = scene.dice, scene.road, side.sign
+    rng, road, sign = scene.rng, scene.road, side.sign
     curb = sign * (road.half_width + 0.5)
     crossing = road.crossing
 
     def free(z):
         return not crossing or not crossing[0] - 0.5 < z < crossing[1] + 0.5
 
-    steel = dice.color(((96, 102, 104), (130, 132, 134), (60, 72, 66), (150, 148, 142)))
-    if dice.chance(0.75):
-        step = dice.between(16, 26)
-        z = dice.between(6, 6 + step)
+    steel = rng.color(((96, 102, 104), (130, 132, 134), (60, 72, 66), (150, 148, 142)))
+    if rng.chance(0.75):
+        step = rng.between(16, 26)
+        z = rng.between(6, 6 + step)
         while z < 90:
             if free(z):
                 _stand(scene, furniture.lamp(-2.2 * sign), curb, z, steel=steel)
             z += step
-    if dice.chance(0.75):
-        z = crossing[0] - dice.between(3.8, 4.6) if crossing else dice.between(10, 30)
-        arm = -sign * dice.between(2.5, 4.5) if dice.chance(0.4) else 0.0
+    if rng.chance(0.75):
+        z = crossing[0] - rng.between(3.8, 4.6) if crossing else rng.between(10, 30)
+        arm = -sign * rng.between(2.5, 4.5) if rng.chance(0.4) else 0.0
         arm = round(arm * 2) / 2  # few distinct models: they are kept
-        _stand(scene, furniture.traffic_light(arm, dice.whole(0, 2)), curb, z, scale=dice.between(1.0, 1.25))
-    for _ in range(dice.whole(1, 3)):
-        z = dice.between(7, 30)
+        _stand(scene, furniture.traffic_light(arm, rng.whole(0, 2)), curb, z, scale=rng.between(1.0, 1.25))
+    for _ in range(rng.whole(1, 3)):
+        z = rng.between(7, 30)
         if free(z):
-            spot = curb + sign * dice.between(0, 0.8)
-            _stand(scene, furniture.sign(dice.pick(furniture.SIGNS)), spot, z, scale=dice.between(0.95, 1.3))
-    if dice.chance(0.3):
-        z = dice.between(4, 10)
-        for _ in range(dice.whole(3, 7)):
+            spot = curb + sign * rng.between(0, 0.8)
+            _stand(scene, furniture.sign(rng.pick(furniture.SIGNS)), spot, z, scale=rng.between(0.95, 1.3))
+    if rng.chance(0.3):
+        z = rng.between(4, 10)
+        for _ in range(rng.whole(3, 7)):
             if free(z):
                 _stand(scene, furniture.post(), curb, z, scale=0.95, steel=steel)
             z += 2.0
-    if dice.chance({"facades": 0.35, "gardens": 0.5, "park": 0.6, "barrier": 0.4}[side.style]):
+    if rng.chance({"facades": 0.35, "gardens": 0.5, "park": 0.6, "barrier": 0.4}[side.style]):
         _avenue(scene, side, free)
 
 
 def _avenue(scene, side, free):
-    dice, canvas = scene.dice, scene.canvas
-    kind = dice.pick(("round", "round", "poplar"))
-    tallest, step = dice.between(4.5, 9), dice.between(8, 14)
+    rng, canvas = scene.rng, scene.canvas
+    kind = rng.pick(("round", "round", "poplar"))
+    tallest, step = rng.between(4.5, 9), rng.between(8, 14)
     lateral = side.sign * (scene.road.half_width + max(0.9, side.verge / 2 + 0.25))
-    z = dice.between(8, 8 + step)
+    z = rng.between(8, 8 + step)
     while z < 80:
         if free(z):
-            x, height = canvas.camera.world_x(lateral, z), tallest * dice.between(0.85, 1.15)
-            scene.add(z, lambda x=x, z=z, height=height: surroundings.tree(canvas, dice, x, z, height, kind))
+            x, height = canvas.camera.world_x(lateral, z), tallest * rng.between(0.85, 1.15)
+            scene.add(z, lambda x=x, z=z, height=height: surroundings.tree(canvas, rng, x, z, height, kind))
             if z < 40:
                 scene.shadow(lateral, z, 1.2, 1.2, height * 0.5)
         z += step

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from gun_jax.data.synthetic.canvas import BUILDING, FENCE, SKY, TERRAIN, VEGETATION, WALL, Canvas
-from gun_jax.data.synthetic.scene_rng import Dice, texture_crop
+from gun_jax.data.synthetic.scene_rng import SceneRng, texture_crop
 
-# kind: (sky above, sky at the horizon, cloud colour, haze density range, direct sun, tint of the picture)
+# kind: (sky above, sky at the horizon, cloud colour, haze density range, direct sun, tint of the image)
 _KINDS = {
     "clear": ((92, 146, 215), (190, 214, 236), (246, 247, 250), (0.0005, 0.004), 1.0, (1.03, 1.0, 0.95)),
     "cloudy": ((150, 172, 200), (208, 216, 224), (232, 233, 236), (0.002, 0.008), 0.5, (1.0, 1.0, 1.0)),
@@ -29,7 +29,7 @@ class Weather:
       sun: 0 (no shadows) to 1.
       sun_side: where the sun stands, -1 (left) to 1 (right); shadows fall the other way.
       light: brightness of faces by facing, float64 (6,); see `Canvas`.
-      gain: of the picture by channel, float64 (3,); gamma: its exponent.
+      gain: of the image by channel, float64 (3,); gamma: its exponent.
     """
 
     zenith: np.ndarray
@@ -43,30 +43,30 @@ class Weather:
     gamma: float
 
     @classmethod
-    def draw(cls, dice: Dice) -> "Weather":
+    def draw(cls, rng: SceneRng) -> "Weather":
         """One by chance."""
-        zenith, skyline, cloud, density, sun, tint = _KINDS[dice.pick(_SHARE)]
-        shift = np.array([dice.between(-12, 12) for _ in range(3)])
+        zenith, skyline, cloud, density, sun, tint = _KINDS[rng.pick(_SHARE)]
+        shift = np.array([rng.between(-12, 12) for _ in range(3)])
         skyline = np.array(skyline) + shift
-        sun = sun * dice.between(0.7, 1.0)
-        side = dice.pick((-1, 1)) * dice.between(0.35, 1.0)
-        behind = dice.between(-0.5, 0.7)  # the sun behind the camera lights what faces it
+        sun = sun * rng.between(0.7, 1.0)
+        side = rng.pick((-1, 1)) * rng.between(0.35, 1.0)
+        behind = rng.between(-0.5, 0.7)  # the sun behind the camera lights what faces it
         light = np.array([0.86 - 0.2 * sun * side, 0.86 + 0.2 * sun * side, 0.86 + 0.2 * sun * behind,
                           0.86 - 0.2 * sun * behind, 1.0 + 0.1 * sun, 0.98])  # fmt: skip
         return cls(
             zenith=np.array(zenith) + shift,
             skyline=skyline,
             cloud=np.array(cloud) + shift / 2,
-            haze=(skyline * 0.97, dice.between(*density)),
+            haze=(skyline * 0.97, rng.between(*density)),
             sun=sun,
             sun_side=side,
             light=light,
-            gain=np.array(tint) * dice.between(0.92, 1.18) * np.array([dice.between(0.97, 1.03) for _ in range(3)]),
-            gamma=dice.between(0.8, 1.1),
+            gain=np.array(tint) * rng.between(0.92, 1.18) * np.array([rng.between(0.97, 1.03) for _ in range(3)]),
+            gamma=rng.between(0.8, 1.1),
         )
 
 
-def paint_sky(canvas: Canvas, weather: Weather, dice: Dice) -> None:
+def paint_sky(canvas: Canvas, weather: Weather, rng: SceneRng) -> None:
     """Fills everything above the horizon (and the row below): a gradient, clouds over it."""
     rows = min(max(int(canvas.camera.horizon) + 2, 1), canvas.height)
     blend = (np.linspace(0, 1, rows) ** 1.4)[:, None]
@@ -76,17 +76,17 @@ def paint_sky(canvas: Canvas, weather: Weather, dice: Dice) -> None:
     sky[..., 3] = SKY
     region = canvas.pixels[:rows]
     region[:] = sky
-    clouds = texture_crop("clouds", rows, canvas.width, dice, _detail(canvas))
-    cover = dice.between(100, 175)  # what of the noise is cloud
-    table = np.clip((np.arange(256) - cover) * dice.between(3.0, 6.0), 0, 210).astype(np.uint8)
+    clouds = texture_crop("clouds", rows, canvas.width, rng, _detail(canvas))
+    cover = rng.between(100, 175)  # what of the noise is cloud
+    table = np.clip((np.arange(256) - cover) * rng.between(3.0, 6.0), 0, 210).astype(np.uint8)
     opacity = cv2.cvtColor(cv2.LUT(clouds, table), cv2.COLOR_GRAY2RGBA)
     opacity[..., 3] = 0
     color = np.full((1, 1, 4), SKY, np.uint8)
     color[..., :3] = np.clip(weather.cloud, 0, 255)
-    cloud_picture = np.broadcast_to(color, region.shape)
+    cloud_image = np.broadcast_to(color, region.shape)
     region[:] = cv2.add(
         cv2.multiply(region, cv2.bitwise_not(opacity), scale=1 / 255),
-        cv2.multiply(np.ascontiguousarray(cloud_picture), opacity, scale=1 / 255),
+        cv2.multiply(np.ascontiguousarray(cloud_image), opacity, scale=1 / 255),
     )
 
 
@@ -94,8 +94,8 @@ def paint_sky(canvas: Canvas, weather: Weather, dice: Dice) -> None:
 _SURFACES = (("leaves", VEGETATION), ("grass", TERRAIN), ("plaster", BUILDING), ("plaster", WALL), ("plaster", FENCE))
 
 
-def develop(canvas: Canvas, weather: Weather, dice: Dice) -> tuple[np.ndarray, np.ndarray]:
-    """The picture the camera takes of the finished canvas, and its label.
+def develop(canvas: Canvas, weather: Weather, rng: SceneRng) -> tuple[np.ndarray, np.ndarray]:
+    """The image the camera takes of the finished canvas, and its label.
 
     Surface texture by class, the light's gain, tint and gamma, a slight blur and sensor noise.
 
@@ -105,9 +105,9 @@ def develop(canvas: Canvas, weather: Weather, dice: Dice) -> tuple[np.ndarray, n
     height, width, detail = canvas.height, canvas.width, _detail(canvas)
     image = cv2.cvtColor(canvas.pixels, cv2.COLOR_RGBA2RGB)
     label = cv2.extractChannel(canvas.pixels, 3)
-    grain = texture_crop("plain", height, width, dice, detail).copy()
+    grain = texture_crop("plain", height, width, rng, detail).copy()
     for name in ("leaves", "grass", "plaster"):
-        crop = texture_crop(name, height, width, dice, detail)
+        crop = texture_crop(name, height, width, rng, detail)
         for surface, class_id in _SURFACES:
             if surface == name:
                 cv2.copyTo(crop, cv2.inRange(label, class_id, class_id), grain)
@@ -115,9 +115,9 @@ def develop(canvas: Canvas, weather: Weather, dice: Dice) -> tuple[np.ndarray, n
     levels = 255 * (np.arange(256) / 255) ** weather.gamma
     table = np.clip(levels[:, None] * weather.gain, 0, 255).astype(np.uint8)[None]
     image = cv2.LUT(image, table)
-    image = cv2.GaussianBlur(image, (3, 3), dice.between(0.35, 0.55))
-    noise = texture_crop("sensor", height, width, dice)
-    strength = dice.between(0.2, 0.6)
+    image = cv2.GaussianBlur(image, (3, 3), rng.between(0.35, 0.55))
+    noise = texture_crop("sensor", height, width, rng)
+    strength = rng.between(0.2, 0.6)
     image = cv2.addWeighted(image, 1.0, np.ascontiguousarray(noise), strength, -128 * strength)
     return image, label
 

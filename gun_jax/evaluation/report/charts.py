@@ -1,4 +1,4 @@
-"""Lines over axes, as places in an SVG picture of `WIDTH` x `HEIGHT`."""
+"""Lines over axes, as places in an SVG image of `WIDTH` x `HEIGHT`."""
 
 import dataclasses
 import math
@@ -9,8 +9,8 @@ import numpy as np
 WIDTH, HEIGHT = 440, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 420, 14, 210  # of the plot
 _TICKS = 5  # about
-_MOST_POINTS = 400  # of a line; more are joined to their means
-_MOST_DOTS = 60
+_MAX_POINTS = 400  # of a line; more are joined to their means
+_MAX_DOTS = 60
 
 Points = Sequence[tuple[float, float | None]]
 
@@ -62,7 +62,7 @@ def line_chart(title: str, x_label: str, curves: Mapping[str, Points], log_x: Se
     for name, points in kept.items():
         places = [(across(x), up(y)) for x, y in points]
         texts = [f"{x:g}: {y:.4g}" for x, y in points]
-        dots = [(*place, text) for place, text in zip(places, texts, strict=True)] if len(points) <= _MOST_DOTS else []
+        dots = [(*place, text) for place, text in zip(places, texts, strict=True)] if len(points) <= _MAX_DOTS else []
         lines.append(Line(name, " ".join(f"{x:g},{y:g}" for x, y in places), dots))
     return Chart(
         title,
@@ -100,8 +100,8 @@ def _axis(
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Means of as many neighbours each as it takes to have no more than `_MOST_POINTS`."""
-    together = -(-len(points) // _MOST_POINTS)
+    """Means of as many neighbours each as it takes to have no more than `_MAX_POINTS`."""
+    together = -(-len(points) // _MAX_POINTS)
     if together <= 1:
         return points
     return [

@@ -1,4 +1,4 @@
-"""The pictures of a report: what a network makes of one, in layers, inside the page."""
+"""The images of a report: what a network makes of one, in layers, inside the page."""
 
 import base64
 import dataclasses
@@ -10,20 +10,20 @@ import numpy as np
 from PIL import Image
 
 from gun_jax.data.classes import IGNORE, ClassMap
-from gun_jax.metrics.confusion import ConfusionMatrix, none_for_nan
 from gun_jax.evaluation.report.tables import hex_color
+from gun_jax.metrics.confusion import ConfusionMatrix, none_for_nan
 from gun_jax.visualisation import offset_colors
 from gun_jax.visualisation.palettes import VERDICTS, verdicts
 
 PALETTE_OF_ERRORS = {"right": VERDICTS["both right"], "wrong": VERDICTS["spoiled"], "ignored": VERDICTS["ignored"]}
-_BYTES = 3_200_000  # of all pictures in a page, before base64 makes them a third larger
+_BYTES = 3_200_000  # of all images in a page, before base64 makes them a third larger
 _BYTES_A_PIXEL = 0.6  # of all layers, about
 _QUALITY = 88  # of JPEG
 
 
 @dataclasses.dataclass(frozen=True)
 class Layers:
-    """One picture as arrays (H, W): RGB, or numbers in a palette.
+    """One image as arrays (H, W): RGB, or numbers in a palette.
 
     Attributes:
       id: its name.
@@ -48,7 +48,7 @@ class Layers:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One picture as a page has it: `uris` of its layers by name, each `shown` = (height, width) pixels large."""
+    """One image as a page has it: `uris` of its layers by name, each `shown` = (height, width) pixels large."""
 
     layers: Layers
     shown: tuple[int, int]
@@ -61,16 +61,16 @@ class Picture:
 
 
 def pixels_each(count: int) -> int:
-    """How many pixels each of `count` pictures may have, so that the page does not become too large."""
+    """How many pixels each of `count` images may have, so that the page does not become too large."""
     return int(_BYTES / _BYTES_A_PIXEL / max(1, count))
 
 
 def take_apart(record: dict, seen: dict, classes: ClassMap, guided: bool, most_pixels: int) -> Layers:
-    """The layers of a picture, shrunk to at most `most_pixels`.
+    """The layers of an image, shrunk to at most `most_pixels`.
 
     Args:
       record: "image", "label" and "id".
-      seen: what `GUN.explain` gives, without batch axis.
+      seen: what `GUN.predict_with_offsets` gives, without batch axis.
       classes: names and colours.
       guided: whether there are offsets; errors are then compared with those of bilinear upsampling.
       most_pixels: of each layer.
@@ -111,18 +111,18 @@ def take_apart(record: dict, seen: dict, classes: ClassMap, guided: bool, most_p
     )
 
 
-def encode(pictures: list[Layers], most_bytes: int = _BYTES) -> list[Picture]:
-    """Pictures as data URIs, photos as JPEG and maps as PNG: smaller than they are if they are too many bytes."""
+def encode(images: list[Layers], most_bytes: int = _BYTES) -> list[Picture]:
+    """Images as data URIs, photos as JPEG and maps as PNG: smaller than they are if they are too many bytes."""
     part = 1.0  # of the pixels of each
     while True:
-        encoded = [_encode(layers, part) for layers in pictures]
+        encoded = [_encode(layers, part) for layers in images]
         size = sum(len(content) for _, contents in encoded for _, content in contents.values())
         if size <= most_bytes or part < 0.02:
             break
         part *= min(0.8, most_bytes / size)
     return [
         Picture(layers, shown, {name: _data_uri(*content) for name, content in contents.items()})
-        for layers, (shown, contents) in zip(pictures, encoded, strict=True)
+        for layers, (shown, contents) in zip(images, encoded, strict=True)
     ]
 
 
@@ -147,10 +147,10 @@ def _fitting(size: tuple[int, int], most_pixels: int) -> tuple[int, int]:
     return max(1, math.floor(height * factor)), max(1, math.floor(width * factor))
 
 
-def _shrink(picture: np.ndarray, size: tuple[int, int], smooth: bool = False) -> np.ndarray:
-    if picture.shape[:2] == size:
-        return picture
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA if smooth else cv2.INTER_NEAREST_EXACT)
+def _shrink(image: np.ndarray, size: tuple[int, int], smooth: bool = False) -> np.ndarray:
+    if image.shape[:2] == size:
+        return image
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if smooth else cv2.INTER_NEAREST_EXACT)
 
 
 def _jpeg(photo: np.ndarray) -> bytes:
@@ -164,16 +164,16 @@ def _jpeg(photo: np.ndarray) -> bytes:
 
 def palette_png(numbers: np.ndarray, palette: np.ndarray) -> bytes:
     """A PNG of numbers, uint8 (H, W), in the colours of a palette, uint8 (256, 3)."""
-    picture = Image.fromarray(numbers)
-    picture.putpalette(palette.tobytes())
+    image = Image.fromarray(numbers)
+    image.putpalette(palette.tobytes())
     content = io.BytesIO()
-    picture.save(content, "PNG", optimize=True)
+    image.save(content, "PNG", optimize=True)
     return content.getvalue()
 
 
-def png_uri(picture: np.ndarray) -> str:
-    """A picture, uint8 (H, W, 3) RGB, as the data URI of a PNG."""
-    return _data_uri("image/png", cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+def png_uri(image: np.ndarray) -> str:
+    """An image, uint8 (H, W, 3) RGB, as the data URI of a PNG."""
+    return _data_uri("image/png", cv2.imencode(".png", image[..., ::-1])[1].tobytes())
 
 
 def _data_uri(kind: str, content: bytes) -> str:

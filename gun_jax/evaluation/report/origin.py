@@ -7,8 +7,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-import gun_jax
 from gun_jax.configuration import default_config, setting, setting_names
+from gun_jax.version import __version__
 
 _PACKAGES = ("jax", "jaxlib", "flax", "numpy")
 
@@ -51,7 +51,7 @@ def settings(config: ConfigDict) -> dict[str, list[Setting]]:
 def versions() -> dict[str, str]:
     """Versions by name: gun_jax, what it stands on, Python and the platform."""
     packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"gun_jax": gun_jax.__version__, **packages, "Python": platform.python_version(), "platform": _platform()}
+    return {"gun_jax": __version__, **packages, "Python": platform.python_version(), "platform": _platform()}
 
 
 def _text(value: Any) -> str:

@@ -12,29 +12,29 @@ from typing import Any
 
 import jinja2
 
-from gun_jax.evaluation.boundaries import upsampling_name
 from gun_jax.data.sources import Source
-from gun_jax.system.files import write_whole
-from gun_jax.runs.loading import Trained, on_one_image
-from gun_jax.evaluation.report import origin, pictures, tables
+from gun_jax.evaluation.boundaries import upsampling_name
+from gun_jax.evaluation.report import images, origin, tables
 from gun_jax.evaluation.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, line_chart
+from gun_jax.evaluation.report.per_image import PerImageScores, Scored
 from gun_jax.evaluation.report.speed import measure_speed
-from gun_jax.evaluation.report.survey import Scored, Survey
+from gun_jax.runs.loading import Trained, on_one_image
 from gun_jax.runs.rows import METRICS_NAME, read_rows
+from gun_jax.system.files import atomic_write
 from gun_jax.visualisation import wheel_key
-from gun_jax.visualisation.palettes import VERDICTS
 from gun_jax.visualisation.curves import curve
+from gun_jax.visualisation.palettes import VERDICTS
 
 _WHEEL = 96  # pixels
-_TIMED = 8  # pictures, at most
+_TIMED = 8  # images, at most
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Pictures below one heading."""
+    """Images below one heading."""
 
     title: str
-    pictures: list[pictures.Picture]
+    images: list[images.Picture]
 
 
 def write_report(
@@ -43,7 +43,7 @@ def write_report(
     trained: Trained,
     source: Source,
     scores: dict[str, Any],
-    survey: Survey,
+    per_image: PerImageScores,
     count: int,
     trimap: pathlib.Path | None = None,
     progress: Callable[[], None] = lambda: None,
@@ -54,19 +54,19 @@ def write_report(
       path: of the page.
       workdir: of the run.
       trained: the network.
-      source: the pictures that were scored.
+      source: the images that were scored.
       scores: what `gun_jax.evaluation.evaluate.evaluate` returns.
-      survey: has seen them all.
-      count: how many of the worst pictures, and of the best, shall be shown.
-      trimap: a file of curves that `gun_jax.evaluation.boundaries.compare_boundaries` wrote, instead of the survey's.
-      progress: called after every picture that is shown.
+      per_image: has seen them all.
+      count: how many of the worst images, and of the best, shall be shown.
+      trimap: a file of curves by `gun_jax.evaluation.boundaries.compare_boundaries`, instead of those of per_image.
+      progress: called after every image that is shown.
 
     Raises:
       InputError: the file cannot be written.
     """
     guided = trained.config.model.guidance != "none"
-    groups, records = _groups(trained, source, survey, count, guided, progress)
-    classes = tables.class_rows(survey.matrix, scores, trained.classes)
+    groups, records = _groups(trained, source, per_image, count, guided, progress)
+    classes = tables.class_rows(per_image.matrix, scores, trained.classes)
     script, style = (_template_file(name) for name in ("page.js", "page.css"))
     page = _environment().get_template("page.html").render(
         run=workdir.absolute().name,
@@ -75,16 +75,16 @@ def write_report(
         classes=classes,
         weakest=tables.weakest(classes),
         categories=tables.category_rows(scores),
-        confusion=tables.confusion_rows(survey.matrix),
-        confusions=tables.largest_confusions(survey.matrix, trained.classes),
+        confusion=tables.confusion_rows(per_image.matrix),
+        confusions=tables.largest_confusions(per_image.matrix, trained.classes),
         groups=groups,
         layers=["image", "truth", "prediction", "errors", *(["offsets"] if guided else [])],
         verdicts={
             name: tables.hex_color(color)
-            for name, color in (VERDICTS if guided else pictures.PALETTE_OF_ERRORS).items()
+            for name, color in (VERDICTS if guided else images.PALETTE_OF_ERRORS).items()
         },
-        wheel=pictures.png_uri(wheel_key(_WHEEL)) if guided else None,
-        trimap=_trimap_chart(trained, survey, trimap),
+        wheel=images.png_uri(wheel_key(_WHEEL)) if guided else None,
+        trimap=_trimap_chart(trained, per_image, trimap),
         speed=measure_speed(trained, records or [source[0]]),
         training=_training_charts(workdir, trained.config.data.eval_split),
         settings=origin.settings(trained.config),
@@ -95,41 +95,41 @@ def write_report(
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=style,
     )  # fmt: skip
-    write_whole(path, page)
+    atomic_write(path, page)
 
 
 def _groups(
-    trained: Trained, source: Source, survey: Survey, count: int, guided: bool, progress: Callable[[], None]
+    trained: Trained, source: Source, per_image: PerImageScores, count: int, guided: bool, progress: Callable[[], None]
 ) -> tuple[list[Group], list[dict]]:
-    """The pictures to show, and records of some."""
-    worst, best = survey.worst_and_best(count)
-    explain = on_one_image(trained, "explain")
-    most_pixels = pictures.pixels_each(len(worst) + len(best))
+    """The images to show, and records of some."""
+    worst, best = per_image.worst_and_best(count)
+    explain = on_one_image(trained, "predict_with_offsets")
+    most_pixels = images.pixels_each(len(worst) + len(best))
     records: list[dict] = []
 
-    def look_at(scored: Scored) -> pictures.Layers:
+    def look_at(scored: Scored) -> images.Layers:
         record = source[scored.index]
         if len(records) < _TIMED:
             records.append(record)
         seen = explain(record["image"], record["label"].shape)
         progress()
-        return pictures.take_apart(record, seen, trained.classes, guided, most_pixels)
+        return images.take_apart(record, seen, trained.classes, guided, most_pixels)
 
-    encoded = pictures.encode([look_at(scored) for scored in [*worst, *best]])
+    encoded = images.encode([look_at(scored) for scored in [*worst, *best]])
     if not best:
-        groups = [Group("All pictures, the worst first", encoded)]
+        groups = [Group("All images, the worst first", encoded)]
     else:
         groups = [Group("The worst", encoded[: len(worst)]), Group("The best", encoded[len(worst) :])]
-    return [group for group in groups if group.pictures], records
+    return [group for group in groups if group.images], records
 
 
-def _trimap_chart(trained: Trained, survey: Survey, file: pathlib.Path | None) -> Chart | None:
+def _trimap_chart(trained: Trained, per_image: PerImageScores, file: pathlib.Path | None) -> Chart | None:
     if file is not None:
         content = json.loads(file.read_text())
         distances, found = content["distances"], content["curves"]
-    elif survey.trimap is not None:
-        distances = survey.trimap.distances.tolist()
-        found = [{"upsampling": upsampling_name(trained.config.model), "miou": survey.trimap.miou()}]
+    elif per_image.trimap is not None:
+        distances = per_image.trimap.distances.tolist()
+        found = [{"upsampling": upsampling_name(trained.config.model), "miou": per_image.trimap.miou()}]
     else:
         return None
     names = [one["upsampling"] for one in found]

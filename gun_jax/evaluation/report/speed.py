@@ -1,4 +1,4 @@
-"""How long a network takes for a picture, on this device."""
+"""How long a network takes for an image, on this device."""
 
 import collections
 import dataclasses
@@ -9,24 +9,24 @@ from typing import Any
 import jax
 import numpy as np
 
-from gun_jax.system.timing import machine, time_in_turn
 from gun_jax.data.images import normalise
-from gun_jax.runs.loading import Trained
 from gun_jax.models.folding import fold_batch_norm
+from gun_jax.runs.loading import Trained
+from gun_jax.system.timing import machine, time_in_turn
 
-_PICTURES = 4
+_IMAGES = 4
 _SECONDS = 3.0  # to measure for, about
 _ROUNDS = (3, 20)
 
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
-    """Seconds that labels of one picture take.
+    """Seconds that labels of one image take.
 
     Attributes:
-      median, lowest, highest: seconds a picture.
+      median, lowest, highest: seconds an image.
       runs: how many were timed.
-      size: (height, width) of the pictures.
+      size: (height, width) of the images.
       device: its name.
     """
 
@@ -39,16 +39,16 @@ class Speed:
 
 
 def measure_speed(trained: Trained, records: Sequence[dict]) -> Speed:
-    """Times `predict`, one picture at a time, batch norm folded, after warming up: from pixels to labels in memory.
+    """Times `predict`, one image at a time, batch norm folded, after warming up: from pixels to labels in memory.
 
-    Of the pictures those of the most frequent size are taken, at most 4, in a new order every round.
+    Of the images those of the most frequent size are taken, at most 4, in a new order every round.
 
     Args:
       trained: the network.
-      records: pictures to choose from, at least one.
+      records: images to choose from, at least one.
     """
     (size, _), *_ = collections.Counter(record["image"].shape[:2] for record in records).most_common()
-    images = [record["image"] for record in records if record["image"].shape[:2] == size][:_PICTURES]
+    images = [record["image"] for record in records if record["image"].shape[:2] == size][:_IMAGES]
     variables = fold_batch_norm(trained.variables)
 
     @jax.jit

@@ -37,7 +37,7 @@ def class_rows(matrix: ConfusionMatrix, scores: dict[str, Any], classes: ClassMa
     """A row for each class, in the order of the class map.
 
     Args:
-      matrix: of all pictures.
+      matrix: of all images.
       scores: what `gun_jax.evaluation.evaluate.evaluate` returns.
       classes: names and colours.
     """

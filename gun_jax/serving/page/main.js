@@ -16,7 +16,7 @@ const speed = new Speed(element("speed"), element("rate"), element("parts"));
 const video = element("video");
 let network; // what the server tells of it
 let classes; // the list
-let turn = null; // what is shown: a picture, a video or the webcam
+let turn = null; // what is shown: an image, a video or the webcam
 let examples = 0;
 
 function tell(sentence, error = false) {
@@ -61,7 +61,7 @@ async function label(mine, frame, file, parts = {}) {
   const wanted = stage.view === "offsets" ? "offsets" : "labels";
   const first = !mine.answered.has(wanted);
   const late = setTimeout(() => {
-    if (mine === turn && first) tell(`The first ${wanted} for a new size of picture take some seconds.`);
+    if (mine === turn && first) tell(`The first ${wanted} for a new size of image take some seconds.`);
   }, PATIENCE);
   try {
     const answer = await server.label(file, wanted === "offsets", mine.asked.signal);
@@ -112,7 +112,7 @@ function showNothing() {
   stage.clear();
 }
 
-async function openPicture(mine, file) {
+async function openImage(mine, file) {
   if (file.size > network.most_bytes) {
     const [size, most] = [file.size, network.most_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
     throw new server.Refusal(`${mine.name} has ${size} MB; expected at most ${most} MB.`);
@@ -121,7 +121,7 @@ async function openPicture(mine, file) {
   try {
     frame = await createImageBitmap(file);
   } catch {
-    throw new server.Refusal(`${mine.name} is no picture or video that this browser can show.`);
+    throw new server.Refusal(`${mine.name} is no image or video that this browser can show.`);
   }
   if (mine !== turn) return frame.close();
   showFrame(mine, frame);
@@ -160,11 +160,11 @@ async function play(mine, source) {
 function openFile(file) {
   const mine = begin(file.name);
   const isVideo = file.type.startsWith("video/") || (!file.type && VIDEO_ENDING.test(file.name));
-  attempt(mine, () => (isVideo ? play(mine, file) : openPicture(mine, file)));
+  attempt(mine, () => (isVideo ? play(mine, file) : openImage(mine, file)));
 }
 
 function openWebcam() {
-  const mine = begin("the webcam", "Webcam: its pictures go to the server of this page alone, which keeps none.");
+  const mine = begin("the webcam", "Webcam: its images go to the server of this page alone, which keeps none.");
   attempt(mine, async () => {
     if (!navigator.mediaDevices) {
       throw new server.Refusal("Browsers give the webcam only to localhost, and to pages by https.");
@@ -188,7 +188,7 @@ function openExample() {
   const mine = begin("a drawn street", "A drawn street; the network may not have learned from drawings.");
   const number = examples++;
   attempt(mine, async () => {
-    await openPicture(mine, await patiently(mine, () => server.example(number, mine.asked.signal)));
+    await openImage(mine, await patiently(mine, () => server.example(number, mine.asked.signal)));
   });
 }
 
@@ -211,13 +211,13 @@ function choose(view) {
   if (view === "offsets" && !stage.offsets) again();
 }
 
-function picture() {
+function image() {
   return new Promise((resolve) => stage.canvas.toBlob(resolve, "image/png"));
 }
 
 async function save() {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await picture());
+  link.href = URL.createObjectURL(await image());
   link.download = `${turn.name.replace(/\.\w+$/, "").replaceAll(" ", "-")}-${stage.view}.png`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
@@ -225,7 +225,7 @@ async function save() {
 
 async function copy() {
   try {
-    await navigator.clipboard.write([new ClipboardItem({ "image/png": picture() })]);
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": image() })]);
     tell("Copied.");
   } catch {
     tell("The browser does not let this page copy; save it instead.", true);

@@ -30,7 +30,7 @@ export async function example(number, signal) {
   return (await ask(`api/example?number=${number}`, (response) => response.blob(), { signal }))[0];
 }
 
-// The labels of a picture file, and its offsets if they are wanted, as PNG files; and the milliseconds of the parts.
+// The labels of an image file, and its offsets if they are wanted, as PNG files; and the milliseconds of the parts.
 export async function label(file, withOffsets, signal) {
   const begin = performance.now();
   const [path, read] = withOffsets

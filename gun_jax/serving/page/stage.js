@@ -1,11 +1,11 @@
-// The canvas: a picture, its labels over it, or its offsets.
+// The canvas: an image, its labels over it, or its offsets.
 import { paintLabels } from "./labels.js";
 
 export class Stage {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
-    this.view = "overlay"; // or "colors", "picture", "offsets"
+    this.view = "overlay"; // or "colors", "image", "offsets"
     this.opacity = 0.5;
     this.table = new Uint8Array(4 * 256);
     this.frame = null;

@@ -1,4 +1,4 @@
-"""The layers of a picture, decoded again and against arrays."""
+"""The layers of an image, decoded again and against arrays."""
 
 import base64
 import io
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from gun_jax.data.classes import CAMVID
-from gun_jax.evaluation.report import pictures
+from gun_jax.evaluation.report import images
 from gun_jax.visualisation import offset_colors
 
 SIZE = (24, 40)
@@ -38,8 +38,8 @@ def decoded(uri, kind):
 
 @pytest.fixture(scope="module")
 def guided():
-    layers = pictures.take_apart(record(), seen(), CAMVID, guided=True, most_pixels=10_000)
-    (picture,) = pictures.encode([layers])
+    layers = images.take_apart(record(), seen(), CAMVID, guided=True, most_pixels=10_000)
+    (picture,) = images.encode([layers])
     return picture
 
 
@@ -82,55 +82,55 @@ def test_the_legend_has_what_occurs_with_its_iou_the_largest_first_and_the_ignor
 
 
 def test_without_guidance_there_are_no_offsets_and_errors_are_right_or_wrong():
-    layers = pictures.take_apart(record(), seen(), CAMVID, guided=False, most_pixels=10_000)
-    (picture,) = pictures.encode([layers])
+    layers = images.take_apart(record(), seen(), CAMVID, guided=False, most_pixels=10_000)
+    (picture,) = images.encode([layers])
     assert sorted(picture.uris) == ["errors", "image", "prediction", "truth"] and layers.full_color is None
     counted = record()["label"] != 255
     right = (record()["label"] == seen()["labels"])[counted].mean()
     assert layers.shares == pytest.approx({"right": right, "wrong": 1 - right})
     colors = decoded(picture.uris["errors"], "png")
-    red = (colors == pictures.PALETTE_OF_ERRORS["wrong"]).all(-1)
+    red = (colors == images.PALETTE_OF_ERRORS["wrong"]).all(-1)
     np.testing.assert_array_equal(red, counted & (record()["label"] != seen()["labels"]))
 
 
-def test_a_picture_that_fits_keeps_its_size(guided):
+def test_a_image_that_fits_keeps_its_size(guided):
     assert guided.shown == guided.layers.size == SIZE and not guided.shrunk
 
 
 @pytest.mark.parametrize("size", [(240, 400), (400, 240)])
-def test_a_large_picture_is_shrunk_in_its_shape_and_says_so(size):
+def test_a_large_image_is_shrunk_in_its_shape_and_says_so(size):
     big = {"image": np.zeros((*size, 3), np.uint8), "label": np.zeros(size, np.uint8), "id": "a"}
-    layers = pictures.take_apart(big, seen(size=size), CAMVID, guided=True, most_pixels=1500)
-    (picture,) = pictures.encode([layers])
+    layers = images.take_apart(big, seen(size=size), CAMVID, guided=True, most_pixels=1500)
+    (picture,) = images.encode([layers])
     height, width = picture.shown
     assert picture.shrunk and 0.8 * 1500 < height * width <= 1500
     assert width / height == pytest.approx(size[1] / size[0], rel=0.05)
     assert {decoded(picture.uris[name], "png").shape[:2] for name in ("truth", "errors")} == {(height, width)}
 
 
-def test_pictures_that_are_too_many_bytes_are_made_smaller_until_they_fit():
+def test_images_that_are_too_many_bytes_are_made_smaller_until_they_fit():
     noisy = []
     for seed in range(3):
         noise = record(seed) | {"image": np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8)}
-        noisy.append(pictures.take_apart(noise, seen(), CAMVID, guided=True, most_pixels=10_000))
+        noisy.append(images.take_apart(noise, seen(), CAMVID, guided=True, most_pixels=10_000))
 
     def size_of(encoded):
         return sum(len(base64.b64decode(uri.partition(",")[2])) for one in encoded for uri in one.uris.values())
 
-    whole = size_of(pictures.encode(noisy))
-    encoded = pictures.encode(noisy, most_bytes=whole * 2 // 3)
+    whole = size_of(images.encode(noisy))
+    encoded = images.encode(noisy, most_bytes=whole * 2 // 3)
     assert size_of(encoded) <= whole * 2 // 3 and all(one.shrunk for one in encoded)
     assert len({one.shown for one in encoded}) == 1
 
 
-def test_the_more_pictures_the_fewer_pixels_each():
-    assert pictures.pixels_each(8) == pytest.approx(4 * pictures.pixels_each(32), abs=8)
-    assert pictures.pixels_each(0) == pictures.pixels_each(1)
+def test_the_more_images_the_fewer_pixels_each():
+    assert images.pixels_each(8) == pytest.approx(4 * images.pixels_each(32), abs=8)
+    assert images.pixels_each(0) == images.pixels_each(1)
 
 
-def test_a_picture_of_which_no_pixel_counts_has_no_shares_but_is_drawn():
+def test_a_image_of_which_no_pixel_counts_has_no_shares_but_is_drawn():
     nothing = record() | {"label": np.full(SIZE, 255, np.uint8)}
-    layers = pictures.take_apart(nothing, seen(), CAMVID, guided=True, most_pixels=10_000)
+    layers = images.take_apart(nothing, seen(), CAMVID, guided=True, most_pixels=10_000)
     assert set(layers.shares.values()) == {0}
     assert sorted(name for name, _, _ in layers.legend) == ["car", "ignored", "road", "sky"]
     assert layers.legend[-1][0] == "ignored"

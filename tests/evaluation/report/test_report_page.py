@@ -1,4 +1,4 @@
-"""The page of a report in a browser: of a run with a class and pictures of evil names, and of other kinds of run."""
+"""The page of a report in a browser: of a run with a class and images of evil names, and of other kinds of run."""
 
 import itertools
 import json
@@ -11,7 +11,7 @@ from reference_browser import open_browser, overflow, visit
 from reference_pages import (
     CURVES,
     EVIL_CLASS,
-    EVIL_PICTURE,
+    EVIL_IMAGE,
     written,
     written_of_a_run,
     written_of_many_classes,
@@ -22,7 +22,7 @@ PHONE = 390
 
 @pytest.fixture(scope="module")
 def page_of(random_run, tmp_path_factory):
-    """The pages, made before there is a browser: a run, one picture, plain upsampling, many classes, curves of runs."""
+    """The pages, made before there is a browser: a run, one image, plain upsampling, many classes, curves of runs."""
     place = tmp_path_factory.mktemp("reports")
     (place / "val-trimap.json").write_text(json.dumps({"distances": [1, 2, 4], "curves": CURVES}))
     return {
@@ -69,7 +69,7 @@ def differing(first, second):
 
 
 def at(figure, part):
-    """Drags the slider from the middle to a part of the picture's width, and looks."""
+    """Drags the slider from the middle to a part of the image's width, and looks."""
     stage = figure.locator(".stage")
     stage.scroll_into_view_if_needed()
     box = stage.bounding_box()
@@ -82,7 +82,7 @@ def at(figure, part):
 
 
 def test_dragging_the_slider_shows_the_left_layer_up_to_the_pointer_and_the_right_one_from_there(page):
-    figure = page.locator(".picture").first
+    figure = page.locator(".image").first
     choose(figure, "left", "truth")
     left, right, between = at(figure, 1), at(figure, 0), at(figure, 0.25)
     width = between.shape[1]
@@ -94,8 +94,8 @@ def test_dragging_the_slider_shows_the_left_layer_up_to_the_pointer_and_the_righ
     assert differing(right, between)[margin : cut - margin].mean() > 0.3
 
 
-def test_the_keyboard_moves_the_slider_and_the_picture_with_it(page):
-    figure = page.locator(".picture").first
+def test_the_keyboard_moves_the_slider_and_the_image_with_it(page):
+    figure = page.locator(".image").first
     slider, layer = figure.locator("input"), figure.locator(".layer.right")
     clip = "getComputedStyle(node).clipPath"
     before, seen = layer.evaluate(f"node => {clip}"), shot(figure.locator(".stage"))
@@ -124,7 +124,7 @@ def test_a_tap_moves_the_slider_on_a_phone(browser, run):
 
 
 def test_another_pair_is_chosen_by_buttons(page):
-    figure = page.locator(".picture").first
+    figure = page.locator(".image").first
     before = shot(figure.locator(".stage"))
     choose(figure, "right", "offsets")
     assert figure.locator(".layer.right").get_attribute("data-layer") == "offsets"
@@ -137,22 +137,22 @@ def test_another_pair_is_chosen_by_buttons(page):
 
 
 def test_a_layer_that_is_on_the_other_side_already_changes_places_with_it(page):
-    figure = page.locator(".picture").first
+    figure = page.locator(".image").first
     choose(figure, "left", "prediction")
     assert figure.locator("button[aria-pressed=true]").all_inner_texts() == ["prediction", "image"]
 
 
-def test_the_buttons_above_choose_for_all_pictures_and_those_of_a_picture_for_it_alone(page):
-    choose(page.locator(".picture").first, "right", "errors")
-    rights = page.locator(".picture .layer.right")
+def test_the_buttons_above_choose_for_all_images_and_those_of_a_image_for_it_alone(page):
+    choose(page.locator(".image").first, "right", "errors")
+    rights = page.locator(".image .layer.right")
     assert rights.evaluate_all("nodes => nodes.map(node => node.dataset.layer)") == ["errors", *["prediction"] * 3]
     choose(page.locator(".tools"), "right", "truth")
     assert rights.evaluate_all("nodes => nodes.map(node => node.dataset.layer)") == ["truth"] * 4
 
 
-def test_the_worst_and_the_best_pictures_are_shown_with_their_miou(page):
+def test_the_worst_and_the_best_images_are_shown_with_their_miou(page):
     scores = [float(re.search(r"[\d.]+", text)[0]) for text in page.locator(".score").all_inner_texts()]
-    assert page.locator("#pictures h3").all_inner_texts() == ["The worst", "The best"]
+    assert page.locator("#images h3").all_inner_texts() == ["The worst", "The best"]
     assert scores[:2] == sorted(scores[:2]) and scores[2:] == sorted(scores[2:], reverse=True)
     assert max(scores[:2]) <= min(scores[2:])
 
@@ -234,13 +234,13 @@ def test_the_curves_of_a_trimap_of_several_runs_are_drawn_by_name(browser, page_
 # Whatever the names and the runs
 
 
-def test_names_of_classes_and_pictures_are_text_and_nothing_else(browser, run, page_of):
+def test_names_of_classes_and_images_are_text_and_nothing_else(browser, run, page_of):
     said = []
     with visit(browser, "about:blank") as page:
         page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
         page.goto(run)
         assert page.locator("#classes th", has_text=EVIL_CLASS).first.inner_text() == EVIL_CLASS
-        assert all(name.startswith(EVIL_PICTURE) for name in page.locator(".picture .name").all_inner_texts())
+        assert all(name.startswith(EVIL_IMAGE) for name in page.locator(".image .name").all_inner_texts())
         page.locator(".matrix td").first.hover()
         assert page.locator(".readout").inner_text().startswith(EVIL_CLASS)
         assert page.locator("script").count() == 1 and page.locator("img[onerror]").count() == 0
@@ -249,16 +249,16 @@ def test_names_of_classes_and_pictures_are_text_and_nothing_else(browser, run, p
     assert text.count("<script") == 1 and "<img src=x" not in text
 
 
-def test_one_picture_is_enough_and_a_run_without_rows_has_no_curves(browser, page_of):
+def test_one_image_is_enough_and_a_run_without_rows_has_no_curves(browser, page_of):
     with visit(browser, page_of["one"].path.as_uri()) as page:
-        assert page.locator("#pictures h3").all_inner_texts() == ["All pictures, the worst first"]
-        assert page.locator(".picture").count() == 1
+        assert page.locator("#images h3").all_inner_texts() == ["All images, the worst first"]
+        assert page.locator(".image").count() == 1
         assert page.locator("#training").count() == 0 and page.locator("#boundaries polyline").count() == 1
 
 
 def test_a_network_without_guidance_has_no_offsets_to_choose(browser, page_of):
     with visit(browser, page_of["plain"].path.as_uri()) as page:
-        names = page.locator(".picture").first.locator("[data-side=left] button").all_inner_texts()
+        names = page.locator(".image").first.locator("[data-side=left] button").all_inner_texts()
         assert names == ["image", "truth", "prediction", "errors"] and page.locator(".wheel").count() == 0
         assert page.locator(".keys .chip").all_inner_texts() == ["right", "wrong", "ignored"]
 
@@ -277,13 +277,13 @@ def test_a_matrix_of_many_classes_scrolls_in_its_box_and_says_what_its_cells_are
         assert box["y"] < cell["y"] < box["y"] + box["height"] and box["x"] + 80 < cell["x"] < box["x"] + box["width"]
 
 
-def test_of_many_classes_in_a_picture_the_legend_shows_the_largest_and_the_others_on_demand(browser, page_of):
+def test_of_many_classes_in_a_image_the_legend_shows_the_largest_and_the_others_on_demand(browser, page_of):
     with visit(browser, page_of["many"].path.as_uri()) as page:
-        chips = page.locator(".picture .chip")
+        chips = page.locator(".image .chip")
         visible = "chips => chips.map(chip => chip.checkVisibility())"
         shown = chips.evaluate_all(visible)
         assert shown == [True] * 20 + [False] * (len(shown) - 20)
-        page.locator(".picture summary", has_text=f"{len(shown) - 20} more").click()
+        page.locator(".image summary", has_text=f"{len(shown) - 20} more").click()
         assert set(chips.evaluate_all(visible)) == {True}
 
 
@@ -369,7 +369,7 @@ def test_all_text_stands_out_from_what_is_behind_it_in_light_and_dark(browser, r
 def test_on_paper_all_layers_are_beside_one_another_and_it_is_light(browser, run):
     with visit(browser, run, dark=True) as page:
         page.emulate_media(media="print", color_scheme="dark")
-        boxes = [layer.bounding_box() for layer in page.locator(".picture").first.locator(".layer").all()]
+        boxes = [layer.bounding_box() for layer in page.locator(".image").first.locator(".layer").all()]
         assert len(boxes) == 5 and all(box["width"] > 20 for box in boxes)
         assert all(one["x"] + one["width"] <= other["x"] for one, other in itertools.pairwise(boxes))
         assert not page.locator(".pair").first.is_visible()
@@ -380,8 +380,8 @@ def test_on_paper_all_layers_are_beside_one_another_and_it_is_light(browser, run
 
 def test_without_scripts_all_layers_and_numbers_are_there(browser, run):
     with visit(browser, run, java_script_enabled=False) as page:
-        assert all(layer.is_visible() for layer in page.locator(".picture").first.locator(".layer").all())
-        assert not page.locator(".picture input").first.is_visible() and page.locator(".matrix td").first.is_visible()
+        assert all(layer.is_visible() for layer in page.locator(".image").first.locator(".layer").all())
+        assert not page.locator(".image input").first.is_visible() and page.locator(".matrix td").first.is_visible()
 
 
 # What the tests themselves stand on

@@ -1,4 +1,4 @@
-"""What is timed: which pictures, how often, and what is made of the seconds."""
+"""What is timed: which images, how often, and what is made of the seconds."""
 
 import types
 
@@ -10,7 +10,7 @@ from gun_jax.evaluation.report import speed
 
 @pytest.fixture
 def measured(monkeypatch):
-    """`measured(records, seconds)`: the speed if runs took so long, the sizes of the pictures, (pictures, rounds)."""
+    """`measured(records, seconds)`: the speed if runs took so long, the sizes of the images, (images, rounds)."""
 
     def measure(records, seconds):
         sizes, rounds = [], []
@@ -44,7 +44,7 @@ def test_the_speed_is_the_median_of_all_runs_with_the_lowest_and_the_highest(mea
     assert found.size == (4, 6) and found.device
 
 
-def test_pictures_of_the_most_frequent_size_are_timed_at_most_four(measured):
+def test_images_of_the_most_frequent_size_are_timed_at_most_four(measured):
     found, sizes, rounds = measured(records((4, 6), *[(8, 6)] * 5), [0.01])
     assert sizes == {(8, 6)} and {count for count, _ in rounds} == {4} and found.runs == 4 * rounds[-1][1]
 

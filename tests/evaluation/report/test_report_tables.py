@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gun_jax.data.classes import ClassMap
-from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.evaluation.report import tables
+from gun_jax.metrics.confusion import ConfusionMatrix
 
 NAMES = ("road", "<b>sky", "car", "never", "only predicted")
 CLASSES = ClassMap(NAMES, ((128, 64, 128), (0, 1, 255), (9, 9, 9), (1, 2, 3), (4, 5, 6)))

@@ -1,7 +1,7 @@
 "use strict";
 document.documentElement.classList.replace("static", "live");
 
-// Pictures: a slider wipes between two layers.
+// Images: a slider wipes between two layers.
 
 function choose(figure, side, layer) {
   const chosen = figure.chosen;
@@ -23,7 +23,7 @@ function choose(figure, side, layer) {
   }
 }
 
-const figures = [...document.querySelectorAll(".picture")];
+const figures = [...document.querySelectorAll(".image")];
 const tools = document.querySelector(".tools");
 for (const figure of tools ? [tools, ...figures] : []) {
   figure.chosen = { left: "image", right: "prediction" };

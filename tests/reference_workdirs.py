@@ -2,9 +2,9 @@
 
 import json
 
-from gun_jax import configuration
 from gun_jax.configuration import default_config
 from gun_jax.data.classes import ClassMap
+from gun_jax.runs.workdir import save_config
 
 CLASSES = ClassMap(("road", "sky"), ((1, 2, 3), (4, 5, 6)))
 
@@ -14,7 +14,7 @@ def write_run(workdir, miou=0.5, trained=4, parameters=1234567, losses=(2.0, 1.5
     config = default_config()
     config.epochs = 4.0
     config.update_from_flattened_dict(settings)
-    configuration.save_config(workdir, config, CLASSES, parameters)
+    save_config(workdir, config, CLASSES, parameters)
     rows = []
     for step in range(2, 4 * trained + 1, 2):
         speed = None if step == 2 else float(step**2)

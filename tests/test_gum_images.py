@@ -1,4 +1,4 @@
-"""docs/gum.md: its pictures are drawn by the code, show what it says, and its code runs."""
+"""docs/gum.md: its images are drawn by the code, show what it says, and its code runs."""
 
 import pathlib
 import re
@@ -16,18 +16,18 @@ DOCS = pathlib.Path(gun_jax.__file__).parents[1] / "docs"
 
 @pytest.fixture(scope="module")
 def pictures():
-    return runpy.run_path(str(DOCS / "gum_pictures.py"))
+    return runpy.run_path(str(DOCS / "gum_images.py"))
 
 
 @pytest.mark.parametrize("name", ["edge_figure", "scene_figure"])
-def test_a_picture_that_needs_no_network_is_drawn(pictures, name):
-    picture = pictures[name]()
-    assert picture.dtype == np.uint8 and picture.shape[2] == 3 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+def test_a_image_that_needs_no_network_is_drawn(pictures, name):
+    image = pictures[name]()
+    assert image.dtype == np.uint8 and image.shape[2] == 3 and len(np.unique(image.reshape(-1, 3), axis=0)) > 20
 
 
-def test_the_picture_of_a_trained_network_is_drawn(pictures, random_run):
-    picture = pictures["boundary_figure"](random_run.workdir)
-    assert picture.dtype == np.uint8 and picture.shape[1] > 800
+def test_the_image_of_a_trained_network_is_drawn(pictures, random_run):
+    image = pictures["boundary_figure"](random_run.workdir)
+    assert image.dtype == np.uint8 and image.shape[1] > 800
 
 
 def test_learned_offsets_beat_bilinear_upsampling_and_rest_far_from_boundaries(pictures):

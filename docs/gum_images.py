@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Draws the pictures of docs/gum.md into docs/images/.
+"""Draws the images of docs/gum.md into docs/images/.
 
-    python docs/gum_pictures.py [--workdir=runs/demo] [--output=docs/images]
+    python docs/gum_images.py [--workdir=runs/demo] [--output=docs/images]
 
 Without a workdir it draws those that need no trained network.
 """
@@ -17,15 +17,15 @@ from absl import flags
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 import gun_jax
-from gun_jax.programs import command_line
 from gun_jax.data.sources import load_source
-from gun_jax.runs.loading import load_checkpoint
 from gun_jax.metrics.confusion import ConfusionMatrix
+from gun_jax.programs import command_line
+from gun_jax.runs.loading import load_checkpoint
 from gun_jax.training.step import cross_entropy
 from gun_jax.visualisation import colorize, most_mended, offset_colors, write_png
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "A trained network, for the picture of a real boundary.")
-_OUTPUT = flags.DEFINE_string("output", "docs/images", "Folder of the pictures.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "A trained network, for the image of a real boundary.")
+_OUTPUT = flags.DEFINE_string("output", "docs/images", "Folder of the images.")
 
 _SIZE, _FACTOR = 128, 8
 _COLORS = np.array([(70, 130, 180), (107, 142, 35), (220, 60, 60)], np.uint8)  # background, shape, pole
@@ -130,7 +130,9 @@ def boundary_figure(workdir: pathlib.Path) -> np.ndarray:
     for index in range(len(source)):
         record = source[index]
         size = record["label"].shape
-        seen = explain(trained.variables, gun_jax.normalise(record["image"][None]), output_size=size, method="explain")
+        seen = explain(
+            trained.variables, gun_jax.normalise(record["image"][None]), output_size=size, method="predict_with_offsets"
+        )
         labels, bilinear, offsets = (np.asarray(seen[key][0]) for key in ("labels", "bilinear_labels", "offsets"))
         crop = most_mended(record["image"], record["label"], bilinear, labels, part=0.3)
         if best is None or crop.gain > best.gain:

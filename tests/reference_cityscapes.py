@@ -14,7 +14,7 @@ SIZE = (1024, 2048)
 
 
 def write_cityscapes(root, counts, size=SIZE):
-    """Writes `counts` pictures of each split below leftImg8bit/ and gtFine/; those of test have dummy labels."""
+    """Writes `counts` images of each split below leftImg8bit/ and gtFine/; those of test have dummy labels."""
     to_label_id = np.array(
         [trainId2label[i].id for i in range(19)] + [0] * 237, np.uint8
     )  # 255 and the rest: unlabeled
