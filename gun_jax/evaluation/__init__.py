@@ -1,1 +1,1 @@
-"""Scores of a trained network."""
+"""Evaluation of trained networks: scores, boundaries, submissions to the Cityscapes server, and the report."""

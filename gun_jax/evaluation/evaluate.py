@@ -1,10 +1,11 @@
-"""Evaluating a trained run: scores on the screen and in a file, and panels that show what guided upsampling does."""
+"""Evaluation of a trained network: scores on the screen and in a file, panels, boundaries and the report."""
 
+import contextlib
 import functools
 import json
 import pathlib
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ml_collections import ConfigDict
 from gun_jax.data.classes import CITYSCAPES, ClassMap
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError
+from gun_jax.evaluation.per_image import PerImageScores
 from gun_jax.evaluation.score_table import score_table
 from gun_jax.evaluation.scoring import Each, Label, make_scorer, score_labels
 from gun_jax.evaluation.submission import check_folder, write_submission
@@ -24,15 +26,16 @@ from gun_jax.runs.checkpoints import saved_steps
 from gun_jax.runs.loading import Trained, load_checkpoint, on_one_image
 from gun_jax.runs.rows import METRICS_NAME, read_rows
 from gun_jax.runs.workdir import SAVED_NAME, saved_config
-from gun_jax.system.distributed import is_main
+from gun_jax.system.distributed import all_reduce_sum, is_main
 from gun_jax.system.files import atomic_write
 
 RUNS = pathlib.Path("runs")
 FOLDER = "evaluation"  # in the workdir
+_CONSOLE = rich.console.Console(highlight=False, markup=False)
 
 
 def newest_run(runs: pathlib.Path = RUNS) -> pathlib.Path:
-    """The workdir below `runs` that was written last, of those that have a checkpoint.
+    """The workdir in `runs` with a checkpoint whose configuration was written last.
 
     Raises:
       InputError: there is none.
@@ -58,83 +61,70 @@ def evaluate(
     report: bool = False,
     report_images: int = 4,
 ) -> dict[str, Any]:
-    """Scores a checkpoint on a split, shows the table, and writes `WORKDIR/evaluation/SPLIT.json`.
+    """Scores a checkpoint on a split, prints the table, and writes `WORKDIR/evaluation/SPLIT.json`.
 
     Args:
-      workdir: of the run.
-      split: of its data set; by default the one that it was evaluated on while training.
-      panels: number of images to draw, spread evenly over the split: `WORKDIR/evaluation/SPLIT/*.png`, and with
-        them the curves of the training: `WORKDIR/evaluation/curves.png`.
-      step: of the checkpoint; by default the newest.
-      data_dir: where the data lies, if no longer where the run found it.
-      partial: take a split of which images are missing, also if the run does not.
-      trimap: whether to measure and draw the curves and crops of Figure 4 (see `gun_jax.evaluation.boundaries`).
-      against: workdirs of the runs that the trimap compares with, at their newest checkpoints.
-      report: whether to write the page `WORKDIR/evaluation/SPLIT-report.html` (see `gun_jax.evaluation.report`).
-      report_images: how many of the worst images, and of the best, it shall show.
+      workdir: the run.
+      split: split of its data set; by default its `data.eval_split`.
+      panels: number of images to draw, evenly spaced in the split, as `WORKDIR/evaluation/SPLIT/*.png`; also draws the
+        training curves, `WORKDIR/evaluation/curves.png`.
+      step: step of the checkpoint; by default the newest.
+      data_dir: folder of the data; by default that of the run's configuration.
+      partial: accept a split with missing images even if the run's configuration does not.
+      trimap: draw the curves and crops of Figure 4 (see `gun_jax.evaluation.boundaries`).
+      against: workdirs to compare with in Figure 4, each at its newest checkpoint.
+      report: write the page `WORKDIR/evaluation/SPLIT-report.html` (see `gun_jax.evaluation.report`).
+      report_images: number of worst images in the report, and of best ones.
 
     Returns:
-      What the file holds: "split", "step", "images", "miou" and "accuracy" (fractions), "iou" (class name to fraction,
-      or None for a class that neither occurs nor was predicted); of Cityscapes also what
-      `gun_jax.metrics.cityscapes.cityscapes_scores` has.
+      The content of the file: "split", "step", "images", "miou" and "accuracy" (0 to 1), "iou" (by class name, 0 to 1;
+      None for a class that neither occurs nor was predicted); for Cityscapes also those of
+      `gun_jax.metrics.cityscapes.cityscapes_scores`.
 
     Raises:
-      InputError: no such run, checkpoint or split, or data of other classes than the run's.
+      InputError: no such run, checkpoint or split, or data whose classes are not the run's.
     """
     if panels < 0:
         raise InputError(f"--panels is {panels}; expected 0 or more")
     if report_images < 0:
         raise InputError(f"--report_images is {report_images}; expected 0 or more")
     if against and not trimap:
-        raise InputError("--against is what the trimap compares with; add --trimap")
+        raise InputError("--against names the runs to compare in the trimap; add --trimap")
     trained = load_checkpoint(workdir, step)
-    others = [(other, load_checkpoint(other)) for other in against]
-    for other, network in others:
+    networks = [(workdir, trained), *((other, load_checkpoint(other)) for other in against)]
+    for other, network in networks:
         if network.classes.names != trained.classes.names:
             raise InputError(f"{other} was trained on other classes than {workdir}")
     split = split or trained.config.data.eval_split
     source = _open(trained.config, split, data_dir, partial)
     _check_classes(source, trained.classes, workdir)
-    rows = read_rows(workdir / METRICS_NAME) if panels or report else []  # what is damaged is told before the work
-    console = rich.console.Console(highlight=False, markup=False)
+    rows = read_rows(workdir / METRICS_NAME) if panels or report else []  # a damaged file is an error before the work
     scorer = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
+    per_image = PerImageScores(len(trained.classes), trimap=not trimap) if report else None
     score = functools.partial(scorer, trained.variables, source)
-    per_image = None
-    if report:
-        from gun_jax.evaluation.report import (
-            PerImageScores,  # here and below: Jinja2, Matplotlib and TensorBoard load slowly
-        )
-
-        per_image = PerImageScores(len(trained.classes), trimap=not trimap)
-    scores = _scores(score, source, split, trained.step, console, per_image.add if per_image else None)
+    scores = _scores(score, source, split, trained.step, per_image.add if per_image else None)
     folder = workdir / FOLDER
-    _publish(scores, workdir, trained.config, folder / f"{split}.json", console)
+    _publish(scores, workdir, trained.config, folder / f"{split}.json")
     if trimap:
-        from gun_jax.evaluation.boundaries import compare_boundaries
+        from gun_jax.evaluation.boundaries import compare_boundaries  # here and below: Matplotlib and Jinja load slowly
 
-        with _progress(console) as progress:
-            bar = progress.add_task("boundaries", total=len(source))
-            networks = [(workdir, trained), *others]
-            files = compare_boundaries(networks, source, split, folder, lambda: progress.advance(bar))
-        console.print(f"wrote {', '.join(map(str, files))}", soft_wrap=True)
-    drawn = min(panels, len(source))
-    if drawn:
-        _draw_panels(trained, source, drawn, folder / split, console)
-        console.print(f"drew {drawn} panels in {folder / split}/", soft_wrap=True)
+        with _progress("boundaries", len(source)) as advance:
+            files = compare_boundaries(networks, source, split, folder, advance)
+        _say(f"wrote {', '.join(map(str, files))}")
+    if panels and len(source):
+        _draw_panels(trained, source, min(panels, len(source)), folder / split)
         if rows:
             from gun_jax.visualisation import curve_figure
 
             curve_figure(rows, folder / "curves.png")
-            console.print(f"drew {folder / 'curves.png'}", soft_wrap=True)
+            _say(f"drew {folder / 'curves.png'}")
     if per_image:
-        from gun_jax.evaluation.report import write_report
+        from gun_jax.evaluation.report.page import write_report
 
         page, curves = folder / f"{split}-report.html", folder / f"{split}-trimap.json" if trimap else None
-        with _progress(console) as progress:
-            bar = progress.add_task("report", total=min(2 * report_images, len(per_image.images)))
-            advance = functools.partial(progress.advance, bar)
+        with _progress("report", min(2 * report_images, len(per_image.images))) as advance:
             write_report(page, workdir, trained, source, scores, per_image, report_images, curves, advance)
-        console.print(f"wrote {page}", soft_wrap=True)
+        _say(f"wrote {page}")
     return scores
 
 
@@ -148,72 +138,27 @@ def evaluate_exported(
     data_dir: str = "",
     partial: bool = False,
 ) -> dict[str, Any]:
-    """As `evaluate`, of a network that was exported: writes `WORKDIR/evaluation/SPLIT-NAME.json`.
+    """Scores an exported network like `evaluate`, and writes `WORKDIR/evaluation/SPLIT-NAME.json`.
 
     Args:
-      workdir: of the run that it was made of; a checkpoint need not be there any more.
-      exported: the file that names it, NAME.json.
-      label: images uint8 (B, H, W, 3) and a size (H', W') to labels int32 (B, H', W').
-      classes: of the labels.
-      step: of the checkpoint that it was made of.
-      split, data_dir, partial: as of `evaluate`.
+      workdir: the run that was exported; it needs no checkpoint.
+      exported: the JSON file of the export, NAME.json.
+      label: function from images uint8 (B, H, W, 3) and a size (H', W') to labels int32 (B, H', W').
+      classes: classes of the labels.
+      step: step of the checkpoint that was exported.
+      split, data_dir, partial: see `evaluate`.
 
     Raises:
-      InputError: as `evaluate`, and what `label` raises.
+      InputError: see `evaluate`; also the errors of `label`.
     """
     config, _ = saved_config(workdir)
     split = split or config.data.eval_split
     source = _open(config, split, data_dir, partial)
     _check_classes(source, classes, exported)
-    console = rich.console.Console(highlight=False, markup=False)
     score = functools.partial(score_labels, label, len(classes), source, config.batch_size, config.data.threads)
-    scores = _scores(score, source, split, step, console)
-    _publish(scores, exported, config, workdir / FOLDER / f"{split}-{exported.stem}.json", console)
+    scores = _scores(score, source, split, step)
+    _publish(scores, exported, config, workdir / FOLDER / f"{split}-{exported.stem}.json")
     return scores
-
-
-def _scores(
-    score: Callable[[Each], ConfusionMatrix],
-    source: Source,
-    split: str,
-    step: int,
-    console: rich.console.Console,
-    each: Each | None = None,
-) -> dict[str, Any]:
-    """What `evaluate` gives back; `score` calls what it is given with every record and its labels, and so is `each`."""
-    instances = InstanceCounts()
-    with _progress(console) as progress:
-        bar = progress.add_task(f"evaluating step {step} on {split}", total=len(source))
-
-        def count(record: dict, prediction: np.ndarray) -> None:
-            if "instances" in record:
-                try:
-                    instances.update(record["instances"], prediction)
-                except InputError as error:
-                    raise InputError(f"instances of {record['id']}: {error}") from error
-            if each:
-                each(record, prediction)
-            progress.advance(bar)
-
-        matrix = score(count)
-    scores = {"split": split, "step": step, "images": len(source)} | matrix.scores(source.classes.names)
-    if source.classes == CITYSCAPES:
-        scores |= cityscapes_scores(matrix, instances.total() if "instances" in source[0] else None)
-    return scores
-
-
-def _publish(
-    scores: dict[str, Any], network: pathlib.Path, config: ConfigDict, file: pathlib.Path, console: rich.console.Console
-) -> None:
-    """Shows scores and writes them, in the first process."""
-    if not is_main():
-        return
-    console.print(f"{network}, step {scores['step']}: {scores['images']} images of {scores['split']}", soft_wrap=True)
-    console.print(score_table(scores))
-    if config.data.source == "cityscapes" and "iiou" not in scores:
-        console.print("iIoU is left out: the data have no instance ids")
-    atomic_write(file, json.dumps(scores, indent=2) + "\n")
-    console.print(f"wrote {file}", soft_wrap=True)
 
 
 def submit(
@@ -227,20 +172,19 @@ def submit(
     """Labels a split, "test" by default, for the Cityscapes server; the images need no labels.
 
     Args:
-      workdir, split, step, data_dir, partial: as of `evaluate`.
+      workdir, split, step, data_dir, partial: see `evaluate`.
       folder: see `gun_jax.evaluation.submission.write_submission`.
 
     Raises:
-      InputError: as `evaluate` and `write_submission`.
+      InputError: see `evaluate` and `write_submission`.
     """
     check_folder(folder)
     trained = load_checkpoint(workdir, step)
-    source = _open(trained.config, split or "test", data_dir, partial, labelled=False)
-    console = rich.console.Console(highlight=False, markup=False)
-    with _progress(console) as progress:
-        bar = progress.add_task(f"labelling {split or 'test'} by step {trained.step}", total=len(source))
-        path = write_submission(trained, source, folder, lambda: progress.advance(bar))
-    console.print(f"wrote {len(source)} images into {folder}/, and {path}", soft_wrap=True)
+    split = split or "test"
+    source = _open(trained.config, split, data_dir, partial, labelled=False)
+    with _progress(f"labelling {split} with step {trained.step}", len(source)) as advance:
+        path = write_submission(trained, source, folder, advance)
+    _say(f"wrote {len(source)} images to {folder}/, and {path}")
 
 
 def _open(config: ConfigDict, split: str, data_dir: str, partial: bool, labelled: bool = True) -> Source:
@@ -254,35 +198,75 @@ def _check_classes(source: Source, classes: ClassMap, network: pathlib.Path) -> 
         raise InputError(f"{source} has other classes than {network} was trained on: {', '.join(source.classes.names)}")
 
 
-def _draw_panels(
-    trained: Trained, source: Source, count: int, folder: pathlib.Path, console: rich.console.Console
-) -> None:
+def _scores(
+    score: Callable[[Each], ConfusionMatrix], source: Source, split: str, step: int, each: Each | None = None
+) -> dict[str, Any]:
+    """The scores that `evaluate` returns. `score` calls its argument with each record and its labels; so is `each`."""
+    instances = InstanceCounts()
+    with _progress(f"evaluating step {step} on {split}", len(source)) as advance:
+
+        def count(record: dict, prediction: np.ndarray) -> None:
+            if "instances" in record:
+                try:
+                    instances.update(record["instances"], prediction)
+                except InputError as error:
+                    raise InputError(f"instances of {record['id']}: {error}") from error
+            if each:
+                each(record, prediction)
+            advance()
+
+        matrix = score(count)
+    scores = {"split": split, "step": step, "images": len(source)} | matrix.scores(source.classes.names)
+    if source.classes == CITYSCAPES:
+        weighted = "instances" in source[0]
+        if weighted:
+            for counts in vars(instances).values():
+                counts[:] = all_reduce_sum(counts)
+        scores |= cityscapes_scores(matrix, instances if weighted else None)
+    return scores
+
+
+def _publish(scores: dict[str, Any], network: pathlib.Path, config: ConfigDict, file: pathlib.Path) -> None:
+    """Prints the scores and writes them, in the main process."""
+    if not is_main():
+        return
+    _say(f"{network}, step {scores['step']}: {scores['images']} images of {scores['split']}")
+    _CONSOLE.print(score_table(scores))
+    if config.data.source == "cityscapes" and "iiou" not in scores:
+        _say("no iIoU: the data set has no instance ids")
+    atomic_write(file, json.dumps(scores, indent=2) + "\n")
+    _say(f"wrote {file}")
+
+
+def _draw_panels(trained: Trained, source: Source, count: int, folder: pathlib.Path) -> None:
     from gun_jax.visualisation import panel, write_png
 
-    explain = on_one_image(trained, "predict_with_offsets")
-    shutil.rmtree(folder, ignore_errors=True)  # images of another step, or of other images
-    with _progress(console) as progress:
-        for index in progress.track(np.linspace(0, len(source) - 1, count).round().astype(int), description="panels"):
-            record = source[int(index)]
-            seen = explain(record["image"], record["label"].shape)
-            image = panel(
-                record["image"],
-                record["label"],
-                seen["bilinear_labels"],
-                seen["labels"],
-                seen["offsets"],
-                source.classes,
-                title=record["id"],
-            )
-            write_png(folder / f"{record['id']}.png", image)
+    predict = on_one_image(trained, "predict_with_offsets")
+    shutil.rmtree(folder, ignore_errors=True)  # panels of another step, or of other images
+    with _progress("panels", count) as advance:
+        for index in np.linspace(0, len(source) - 1, count).round().astype(int).tolist():
+            record = source[index]
+            image, truth, name = record["image"], record["label"], record["id"]
+            found = predict(image, truth.shape)
+            maps = found["bilinear_labels"], found["labels"], found["offsets"]
+            write_png(folder / f"{name}.png", panel(image, truth, *maps, source.classes, title=name))
+            advance()
+    _say(f"drew {count} panels in {folder}/")
 
 
-def _progress(console: rich.console.Console) -> rich.progress.Progress:
-    return rich.progress.Progress(
+def _say(line: str) -> None:
+    _CONSOLE.print(line, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _progress(description: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal; gives the function that advances it by one."""
+    columns = (
         "{task.description}",
         rich.progress.BarColumn(),
         rich.progress.MofNCompleteColumn(),
         rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-        disable=not (console.is_terminal and is_main()),
     )
+    hidden = not (_CONSOLE.is_terminal and is_main())
+    with rich.progress.Progress(*columns, console=_CONSOLE, disable=hidden) as progress:
+        yield functools.partial(progress.advance, progress.add_task(description, total=total))

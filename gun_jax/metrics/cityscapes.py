@@ -12,7 +12,6 @@ import numpy as np
 from gun_jax.data.classes import CITYSCAPES, IGNORE
 from gun_jax.errors import InputError
 from gun_jax.metrics.confusion import ConfusionMatrix, mean_over_classes, none_for_nan
-from gun_jax.system import distributed
 
 CATEGORIES = {
     "flat": ("road", "sidewalk"),
@@ -85,13 +84,6 @@ class InstanceCounts:
             self.category_hits[category] += weight * category_hits[number]
             self.category_misses[category] += weight * (sizes[number] - category_hits[number])
         return self
-
-    def total(self) -> "InstanceCounts":
-        """The counts of all processes, which each calls with its own."""
-        summed = InstanceCounts()
-        for name, counts in vars(self).items():
-            setattr(summed, name, distributed.all_reduce_sum(counts))
-        return summed
 
     def iou(self, matrix: ConfusionMatrix) -> np.ndarray:
         """iIoU by class: float64 (19,), 0 to 1; NaN for classes without instances and those that do not occur.

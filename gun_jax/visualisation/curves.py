@@ -11,7 +11,7 @@ from gun_jax.errors import InputError
 from gun_jax.visualisation.png import write_png
 
 _DPI = 120
-_POINTS = 60  # of a run's loss, beside others
+_MAX_POINTS = 60  # of a run's loss beside others, behind whose noise they would hide
 _STYLES = ("-", "--", ":", "-.")
 _LEGEND_COLUMNS, _LEGEND_LETTERS = 4, 110  # in a line, at most
 
@@ -70,7 +70,9 @@ def comparison_figure(runs: Mapping[str, list[dict]], path: str | os.PathLike) -
     Raises:
       InputError: there is nothing to draw, or the file cannot be written.
     """
-    curves = {name: (_thinned(curve(rows, "loss")), curve(rows, _miou_name(rows))) for name, rows in runs.items()}
+    curves = {
+        name: (thinned(curve(rows, "loss"), _MAX_POINTS), curve(rows, _miou_name(rows))) for name, rows in runs.items()
+    }
     if not any(len(curve) for pair in curves.values() for curve in pair):
         raise InputError(f'curves: no row of {len(runs)} runs has "epoch" and "loss" or "val/miou"; nothing to draw')
     beside = max(1, min(_LEGEND_COLUMNS, _LEGEND_LETTERS // (max(map(len, curves)) + 8)))
@@ -98,9 +100,9 @@ def _marker(curve: np.ndarray) -> str:
     return "o" if len(curve) == 1 else ""
 
 
-def _thinned(curve: np.ndarray) -> np.ndarray:
-    """Means of equal parts of a curve, `_POINTS` at most: what is noise would hide one run behind another."""
-    parts = np.array_split(curve, min(_POINTS, len(curve))) if len(curve) else []
+def thinned(curve: np.ndarray, max_points: int) -> np.ndarray:
+    """The means of at most `max_points` equal parts of a curve (N, 2)."""
+    parts = np.array_split(curve, min(max_points, len(curve))) if len(curve) else []
     return np.array([part.mean(0) for part in parts]).reshape(-1, 2)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import gun_jax
 import gun_jax.evaluation.boundaries
-import gun_jax.evaluation.report
+import gun_jax.evaluation.report.page
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
 from gun_jax.evaluation.evaluate import evaluate, newest_run
@@ -99,8 +99,8 @@ def test_panels_are_spread_over_the_split_and_named_after_their_images(evaluated
     folder = evaluated.workdir / "evaluation" / "val"
     evaluate(evaluated.workdir, panels=panels)
     assert sorted(path.name for path in folder.iterdir()) == [f"synthetic-15-{number:06d}.png" for number in numbers]
-    picture = cv2.imread(str(folder / "synthetic-15-000000.png"))
-    assert picture.shape[1] > 3 * 320 and picture.std() > 20
+    image = cv2.imread(str(folder / "synthetic-15-000000.png"))
+    assert image.shape[1] > 3 * 320 and image.std() > 20
 
 
 def test_without_panels_no_image_is_drawn(random_run, tmp_path):
@@ -121,7 +121,7 @@ def test_panels_come_with_the_curves_of_the_training(evaluated):
 def test_a_report_after_a_trimap_takes_its_curves(evaluated, monkeypatch):
     made = []
     monkeypatch.setattr(gun_jax.evaluation.boundaries, "compare_boundaries", lambda *arguments: [])
-    monkeypatch.setattr(gun_jax.evaluation.report, "write_report", lambda *arguments: made.append(arguments))
+    monkeypatch.setattr(gun_jax.evaluation.report.page, "write_report", lambda *arguments: made.append(arguments))
     scores = evaluate(evaluated.workdir, trimap=True, report=True, report_images=3)
     page, workdir, trained, source, shown, per_image, count, curves, _ = made[0]
     folder = evaluated.workdir / "evaluation"

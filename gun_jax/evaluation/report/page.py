@@ -14,9 +14,9 @@ import jinja2
 
 from gun_jax.data.sources import Source
 from gun_jax.evaluation.boundaries import upsampling_name
+from gun_jax.evaluation.per_image import ImageScore, PerImageScores
 from gun_jax.evaluation.report import images, origin, tables
-from gun_jax.evaluation.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, line_chart
-from gun_jax.evaluation.report.per_image import PerImageScores, Scored
+from gun_jax.evaluation.report.charts import Chart, line_chart
 from gun_jax.evaluation.report.speed import measure_speed
 from gun_jax.runs.loading import Trained, on_one_image
 from gun_jax.runs.rows import METRICS_NAME, read_rows
@@ -90,7 +90,6 @@ def write_report(
         settings=origin.settings(trained.config),
         versions=origin.versions(),
         date=datetime.date.today().isoformat(),
-        plot={"left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM, "width": WIDTH, "height": HEIGHT},
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=style,
@@ -107,7 +106,7 @@ def _groups(
     most_pixels = images.pixels_each(len(worst) + len(best))
     records: list[dict] = []
 
-    def look_at(scored: Scored) -> images.Layers:
+    def look_at(scored: ImageScore) -> images.Layers:
         record = source[scored.index]
         if len(records) < _TIMED:
             records.append(record)

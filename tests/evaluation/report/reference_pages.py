@@ -9,8 +9,9 @@ from reference_cityscapes import instances_of
 
 from gun_jax.data.classes import CITYSCAPES, ClassMap
 from gun_jax.data.synthetic import SyntheticScenes
-from gun_jax.evaluation.report import PerImageScores, write_report
+from gun_jax.evaluation.per_image import PerImageScores
 from gun_jax.evaluation.report import page as report_page
+from gun_jax.evaluation.report.page import write_report
 from gun_jax.evaluation.report.speed import Speed
 from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
 from gun_jax.runs.loading import Trained

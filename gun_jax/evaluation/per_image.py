@@ -1,4 +1,4 @@
-"""What is kept of every image while a network is scored."""
+"""Scores of each image by itself, for the worst and the best images of the report."""
 
 import dataclasses
 
@@ -10,35 +10,35 @@ from gun_jax.metrics.trimap import Trimap
 
 
 @dataclasses.dataclass(frozen=True, order=True)
-class Scored:
-    """An image: its mIoU, 0 to 1, and its place in the source. The order is from worst to best."""
+class ImageScore:
+    """The mIoU of an image, 0 to 1, and its index in the source. The order is from worst to best."""
 
     miou: float
     index: int
 
 
 class PerImageScores:
-    """Counts of all images, and the mIoU of each.
+    """The mIoU of each image, and the counts of all.
 
-    The mIoU of an image is the mean of IoU over the classes that occur in its truth or in its prediction, of the
-    pixels that count. An image of which no pixel counts has none.
+    The mIoU of an image is the mean IoU over the classes in its truth or its prediction, without ignored pixels. An
+    image whose pixels are all ignored has none.
 
     Attributes:
-      matrix: of all images.
-      trimap: of all images, or None if it was not asked for.
-      images: those that have an mIoU, as they came.
+      matrix: the confusion matrix of all images.
+      trimap: the trimap of all images, or None.
+      images: the score of each image that has one, in the order of `add`.
     """
 
     def __init__(self, num_classes: int, trimap: bool = True):
         self.matrix = ConfusionMatrix(num_classes, IGNORE)
         self.trimap = Trimap(num_classes, ignore_label=IGNORE) if trimap else None
-        self.images: list[Scored] = []
+        self.images: list[ImageScore] = []
 
     def add(self, record: dict, prediction: np.ndarray) -> None:
         """Adds an image.
 
         Args:
-          record: with its "index" in the source and its "label", integers (H, W).
+          record: "index" in the source and "label", integers (H, W).
           prediction: integers (H, W).
         """
         matrix = ConfusionMatrix(self.matrix.num_classes, IGNORE).update(record["label"], prediction)
@@ -46,12 +46,12 @@ class PerImageScores:
         if self.trimap is not None:
             self.trimap.update(record["label"], prediction)
         if not np.isnan(matrix.miou()):
-            self.images.append(Scored(matrix.miou(), int(record["index"])))
+            self.images.append(ImageScore(matrix.miou(), int(record["index"])))
 
-    def worst_and_best(self, count: int) -> tuple[list[Scored], list[Scored]]:
+    def worst_and_best(self, count: int) -> tuple[list[ImageScore], list[ImageScore]]:
         """The `count` worst images, the worst first, and the `count` best, the best first.
 
-        Where there are not enough images for both, all are among the worst and none among the best.
+        With fewer than `2 * count` images, all of them are in the first list and none in the second.
         """
         ordered = sorted(self.images)
         if len(ordered) <= 2 * count:
