@@ -1,4 +1,4 @@
-"""Trained networks in the forms in which they are deployed: StableHLO, ONNX, OpenVINO, OpenVINO in 8 bits.
+"""Deployment formats of trained networks: StableHLO, ONNX, OpenVINO, and OpenVINO quantised to 8 bits.
 
-`exporter` is what `export.py` calls; `exported` reads any of the forms back.
+`exporter` writes them for `export.py`; `exported` loads them again.
 """

@@ -1,4 +1,4 @@
-"""Running a deployed network: any of the forms that `export.py` writes, behind one function."""
+"""Runs exported networks of any format behind one function."""
 
 import dataclasses
 import pathlib
@@ -10,67 +10,69 @@ import jax.export
 import numpy as np
 
 from gun_jax.errors import InputError
-from gun_jax.export.spec import ExportSpec, read_contract
+from gun_jax.export.spec import ExportSpec, read_spec
 
-# float32 as it is, also on processors where OpenVINO would take bfloat16 of its own accord.
+# float32 everywhere: on some processors OpenVINO would choose bfloat16.
 OPENVINO_OPTIONS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """A deployed network, ready to run.
+    """A loaded network.
 
     Attributes:
-      spec: what it takes and gives.
-      label: images uint8 (B, H, W, 3), RGB, to labels int32 (B, H, W).
+      spec: inputs, outputs and classes.
+      label: function from images, uint8 (B, H, W, 3) RGB, to labels, int32 (B, H, W).
     """
 
     spec: ExportSpec
     label: Callable[[np.ndarray], np.ndarray]
 
     def label_at(self, images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        """As `label`, of a network whose labels have this size (H', W').
+        """Like `label`, but checks that the labels have this size (H', W').
 
         Raises:
-          InputError: they have another.
+          InputError: they have another size.
         """
         labels = self.label(images)
         if labels.shape[1:] != size:
             raise InputError(
-                f"labels of {_shown(labels.shape[1:])} where {_shown(size)} (height x width) is expected; "
-                "export with that --size"
+                f"labels of {_shown(labels.shape[1:])}; expected {_shown(size)} (height x width): export with "
+                f"--size={_shown(size)}"
             )
         return labels
 
 
 def load_exported(path: pathlib.Path) -> Exported:
-    """Loads what `export.py` wrote.
+    """Loads a network that `export.py` wrote.
 
     Args:
-      path: of the JSON file; the network lies beside it.
+      path: of the JSON file beside the network.
 
     Raises:
-      InputError: a file is missing or is something else, or the packages that run it are.
+      InputError: a file is missing or damaged, or a package that runs the network is not installed.
     """
-    spec = read_contract(path)
+    spec = read_spec(path)
     file = path.parent / spec.file
     if not file.is_file():
-        raise InputError(f"{path} is the spec of {spec.file}, which is not there; export again")
+        raise InputError(f"{path} belongs to {spec.file}, which is missing; export again")
     load = {"stablehlo": _stablehlo, "onnx": _onnx, "openvino": _openvino, "openvino-int8": _openvino}[spec.format]
     try:
         label = load(file)
     except ImportError as error:
-        raise InputError(f"{file} needs {error.name}; make install EXTRAS=test,export") from error
-    except Exception as error:  # whatever the readers raise
+        raise InputError(
+            f"{file} needs {error.name}, from the `export` extra: make install EXTRAS=test,export"
+        ) from error
+    except Exception as error:  # each reader has its own kinds
         raise InputError(f"{file} is not a {spec.format} network: {error}") from error
 
     def checked(images: np.ndarray) -> np.ndarray:
         size = images.shape[1:3]
-        given = f"images of {_shown(size)}, but {file} takes"
+        given = f"images of {_shown(size)} for {file}; expected"
         if spec.size and size != spec.size:
-            raise InputError(f"{given} {_shown(spec.size)} (height x width); export it with --size={_shown(size)}")
-        if size[0] < spec.minimum[0] or size[1] < spec.minimum[1]:
-            raise InputError(f"{given} {_shown(spec.minimum)} (height x width) or more; enlarge them")
+            raise InputError(f"{given} {_shown(spec.size)} (height x width), or export with --size={_shown(size)}")
+        if size[0] < spec.min_size[0] or size[1] < spec.min_size[1]:
+            raise InputError(f"{given} {_shown(spec.min_size)} (height x width) or more: enlarge them")
         return label(images)
 
     return Exported(spec, checked)
@@ -99,11 +101,11 @@ def _openvino(file: pathlib.Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def compile_openvino(model: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """A network in OpenVINO's form as a function: images uint8 (B, H, W, 3) to labels int32 (B, H, W)."""
+    """A compiled OpenVINO network: a function from images, uint8 (B, H, W, 3), to labels, int32 (B, H, W)."""
     from gun_jax.export.quiet_openvino import openvino
 
     shape = model.input("images").partial_shape
-    shape[0] = 1  # OpenVINO is fastest when all sizes are known
+    shape[0] = 1  # OpenVINO is fastest with fixed shapes
     model.reshape({"images": shape})
     request = openvino.Core().compile_model(model, "CPU", OPENVINO_OPTIONS).create_infer_request()
 

@@ -1,4 +1,4 @@
-"""Exporting a trained run: one file for the network, and one that says what it takes and gives."""
+"""Exports a trained run: a file for the network, and a JSON file that describes it."""
 
 import contextlib
 import functools
@@ -26,8 +26,8 @@ from gun_jax.weights.npz import NAME as WEIGHTS
 from gun_jax.weights.npz import write_weights
 
 FOLDER = "export"  # in the workdir
-_MIN_SIDE = 64  # pixels, of a fixed size
-_IMAGES = 300
+_MIN_SIDE = 64  # pixels, where the export fixes the size
+_IMAGES = 300  # for calibration
 _OPENVINO = ("onnx", "gun_jax.export.quiet_openvino")
 _MODULES = {"stablehlo": (), "onnx": ("onnx",), "openvino": _OPENVINO, "openvino-int8": (*_OPENVINO, "nncf")}
 
@@ -40,35 +40,35 @@ def export(
     images: int | None = None,
     step: int | None = None,
 ) -> pathlib.Path:
-    """Writes `WORKDIR/export/FORMAT.*`: a trained network, and what it takes and gives.
+    """Writes `WORKDIR/export/FORMAT.*`: a trained network and its JSON file.
 
     Args:
       workdir: of the run.
       format: one of `FORMATS`.
-      size: (height, width) of images and labels, which all formats but StableHLO fix; by default that of the first
+      size: (height, width) of images and labels, fixed in all formats but StableHLO; by default that of the first
         image of `calibration`, or else of the run's data.
-      calibration: for "openvino-int8", a folder of images like those that the network will see; by default the
-        run's training images. Those of another size are resized.
-      images: how many of them to use at most, spread evenly; by default 300.
+      calibration: folder of images for "openvino-int8", similar to those of the later use; by default the run's
+        training images. Images of another size are resized.
+      images: largest number of calibration images, spread evenly over the folder; by default 300.
       step: of the checkpoint; by default the newest.
 
     Returns:
-      The path of the spec.
+      The path of the JSON file.
 
     Raises:
-      InputError: no such run, format or folder; a size is needed and cannot be found; the packages of the `export`
-        extra are missing; the files cannot be written. What was exported before stays then.
+      InputError: no such run, format or folder; no size is given and no image found; a package of the `export` extra
+        is missing; or the files cannot be written. An earlier export stays intact.
     """
     check_choice("export", "format", format, FORMATS)
     if format != "openvino-int8":
         for flag, value in (("calibration", calibration), ("images", images)):
             if value is not None:
-                raise InputError(f"--{flag} is of no use to --format={format}; leave it out, or take openvino-int8")
+                raise InputError(f"--{flag} only applies to --format=openvino-int8, not {format}; leave it out")
     if images is None:
         images = _IMAGES
     check_count("export", "images", images)
     if size and format == "stablehlo":
-        raise InputError("--size is of no use to --format=stablehlo, which takes images of any size; leave it out")
+        raise InputError("--size does not apply to --format=stablehlo, which takes images of any size; leave it out")
     if size and min(size) < _MIN_SIDE:
         raise InputError(f"--size is {size[0]}x{size[1]}; expected {_MIN_SIDE} pixels or more on each side")
     _check_packages(format)
@@ -84,28 +84,28 @@ def export(
     if format == "stablehlo":
         from gun_jax.export.stablehlo import MIN_SIDE, PLATFORMS, stablehlo_network
 
-        shape, minimum = None, (MIN_SIDE, MIN_SIDE)
+        size, min_size = None, (MIN_SIDE, MIN_SIDE)
         network = stablehlo_network(trained.model, trained.variables)
         origin["platforms"] = list(PLATFORMS)
     elif format == "openvino-int8":
         source = _images(trained, calibration, trained.config.data.train_split)
-        shape = minimum = size or _image_size(source)
+        size = min_size = size or _image_size(source)
         chosen = np.unique(np.linspace(0, len(source) - 1, min(images, len(source))).round().astype(int)).tolist()
         console.print(f"calibrating on {len(chosen)} images of {source}", soft_wrap=True)
-        network = _by_onnx(trained, format, shape, (chosen, functools.partial(_image, source, shape)))
+        network = _by_onnx(trained, format, size, (chosen, functools.partial(_image, source, size)))
         origin["calibration"] = {"images": str(source), "count": len(chosen)}
     else:
-        shape = minimum = size or _image_size(_images(trained, None, trained.config.data.eval_split))
-        network = _by_onnx(trained, format, shape)
+        size = min_size = size or _image_size(_images(trained, None, trained.config.data.eval_split))
+        network = _by_onnx(trained, format, size)
     _replace(spec, file, network)
-    ExportSpec(format, file.name, shape, minimum, trained.classes, origin).write(spec)
+    ExportSpec(format, file.name, size, min_size, trained.classes, origin).write(spec)
     megabytes = sum(part.stat().st_size for part in {file, file.with_suffix(".bin")} if part.exists()) / 1e6
-    console.print(f"wrote {file} ({megabytes:.0f} MB) and {spec.name}, of step {trained.step}", soft_wrap=True)
+    console.print(f"wrote {file} ({megabytes:.0f} MB) and {spec.name} from step {trained.step}", soft_wrap=True)
     return spec
 
 
 def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Path:
-    """Writes `WORKDIR/export/weights/`: a small folder from which `gun_jax.load_run` and all programs read the network.
+    """Writes `WORKDIR/export/weights/`: a small folder that `gun_jax.load_run` and all programs accept as a workdir.
 
     Args:
       workdir: of the run.
@@ -115,19 +115,19 @@ def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Pa
       The path of the folder.
 
     Raises:
-      InputError: no such run, numbers beyond what 16 bits have, or the files cannot be written.
+      InputError: no such run, a weight beyond the range of 16-bit floats, or the files cannot be written.
     """
     trained = load_checkpoint(workdir, step)
     folder = workdir / FOLDER / "weights"
     config = trained.config.copy_and_resolve_references()
-    config.data.dir = config.init = ""  # of this machine
+    config.data.dir = config.init = ""  # paths of this machine
     network = describe_network(config.model, len(trained.classes))
     with contextlib.suppress(OSError):
-        (folder / WEIGHTS).unlink()  # never beside a configuration of another network
+        (folder / WEIGHTS).unlink()  # they must not lie beside the configuration of another network
     save_config(folder, config, trained.classes, parameters(trained.variables["params"]), trained.image_size)
     write_weights(folder / WEIGHTS, trained.variables, network, trained.step)
     megabytes = (folder / WEIGHTS).stat().st_size / 1e6
-    print(f"wrote {folder / WEIGHTS} ({megabytes:.1f} MB) and {SAVED_NAME}, of step {trained.step}")
+    print(f"wrote {folder / WEIGHTS} ({megabytes:.1f} MB) and {SAVED_NAME} from step {trained.step}")
     return folder
 
 
@@ -137,7 +137,7 @@ def _check_packages(format: str) -> None:
             importlib.import_module(name)
     except ImportError as error:
         raise InputError(
-            f"--format={format} needs {error.name}, of the `export` extra: make install EXTRAS=test,export"
+            f"--format={format} needs {error.name}, from the `export` extra: make install EXTRAS=test,export"
         ) from error
 
 
@@ -147,7 +147,7 @@ def _by_onnx(
     size: tuple[int, int],
     calibration: tuple[list[int], Callable[[int], np.ndarray]] | None = None,
 ) -> Any:
-    """The forms that are made by way of ONNX: bytes, or OpenVINO's; `calibration` is what `quantise` asks for."""
+    """ONNX as bytes, or an OpenVINO network made from it; `calibration` is the last two arguments of `quantise`."""
     from gun_jax.export.onnx_network import onnx_network
 
     network = onnx_network(trained.model.clone(dtype=jnp.float32), trained.variables, size, size)
@@ -160,10 +160,10 @@ def _by_onnx(
 
 
 def _replace(spec: pathlib.Path, file: pathlib.Path, network: Any) -> None:
-    """Writes a network, bytes or OpenVINO's, whole or not at all; the spec of the one that was there goes.
+    """Writes a network, bytes or OpenVINO's, completely or not at all, and deletes the JSON file of the earlier one.
 
     Raises:
-      InputError: it cannot be written.
+      InputError: the file cannot be written.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -175,18 +175,18 @@ def _replace(spec: pathlib.Path, file: pathlib.Path, network: Any) -> None:
                 from gun_jax.export.openvino_network import write_network
 
                 write_network(network, unfinished)
-            spec.unlink(missing_ok=True)  # never one that tells of another network
+            spec.unlink(missing_ok=True)  # it must not describe another network
             for part in pathlib.Path(folder).iterdir():
                 part.replace(file.with_name(part.name))
     except OSError as error:
         raise InputError(
             f"cannot write {file} and {spec.name}: {error.strerror}; remove what is in the way, or choose a "
-            "--workdir that can be written"
+            "writable --workdir"
         ) from error
 
 
 def _images(trained: Trained, folder: pathlib.Path | None, split: str) -> Source:
-    """The images of a folder, or else of a split of the run's data."""
+    """The images of a folder, or without one, of a split of the run's data."""
     if folder:
         return FolderSource(folder, None, trained.classes)
     return load_source(trained.config.data, split, labelled=False)
@@ -198,7 +198,7 @@ def _image_size(source: Source) -> tuple[int, int]:
 
 
 def _image(source: Source, size: tuple[int, int], index: int) -> np.ndarray:
-    """One image as the network takes it, uint8 (1, H, W, 3)."""
+    """An image at the network's size, uint8 (1, H, W, 3)."""
     image = source[index]["image"]
     if image.shape[:2] != size:
         image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""The network as an ONNX graph: guided upsampling is ONNX's GridSample."""
+"""The network as an ONNX graph, in which GridSample does guided upsampling."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ from gun_jax.ops.sampling import regular_grid
 def onnx_network(
     model: GUN, variables: dict[str, Any], image_size: tuple[int, int], output_size: tuple[int, int]
 ) -> onnx.ModelProto:
-    """A network that labels images: "images" uint8 (B, H, W, 3) RGB to "labels" int32 (B, H', W'), B any number.
+    """An ONNX model from "images", uint8 (B, H, W, 3) RGB, to "labels", int32 (B, H', W'), for any B.
 
     Args:
-      model: the network; its labels are those of `predict`, but for rounding.
+      model: the network; the labels equal those of `predict` up to rounding.
       variables: "params" and "batch_stats".
       image_size: (H, W).
       output_size: (H', W').
@@ -51,7 +51,7 @@ def onnx_network(
 def _guided_labels(
     graph: Graph, method: str, low: str, low_size: tuple[int, int], offsets: str, output_size: tuple[int, int]
 ) -> str:
-    """`gun_jax.ops.sampling.guided_argmax`, whose coordinates count pixels; GridSample's go from -1 to 1 (w) across."""
+    """`gun_jax.ops.sampling.guided_argmax`; its pixel coordinates become GridSample's, which run from -1 to 1."""
     height, width = low_size
     table = graph.add("Transpose", [offsets], "gum", perm=[0, 2, 3, 1])  # (B, H', W', 2)
     scaled = graph.add("Mul", [table, graph.constant(np.asarray([2 / width, 2 / height], np.float32))], "gum")

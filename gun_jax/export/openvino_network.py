@@ -1,4 +1,4 @@
-"""The network for OpenVINO, as it is or in 8 bits."""
+"""The network for OpenVINO, in float32 or quantised to 8 bits."""
 
 import logging
 import pathlib
@@ -12,7 +12,7 @@ from gun_jax.export.quiet_openvino import openvino
 
 
 def openvino_network(network: onnx.ModelProto) -> openvino.Model:
-    """The same network in OpenVINO's form: the batch is any number."""
+    """The same network for OpenVINO, for any batch size."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "network.onnx")
         onnx.save(network, path)
@@ -20,20 +20,20 @@ def openvino_network(network: onnx.ModelProto) -> openvino.Model:
 
 
 def quantise(network: openvino.Model, images: Sequence[int], read: Callable[[int], np.ndarray]) -> openvino.Model:
-    """Convolutions in 8 bits, by NNCF: the ranges of what they see and give are those that some images lead to.
+    """Quantises convolutions to 8 bits by NNCF, with ranges of activations measured on calibration images.
 
     Args:
-      network: in 32 bits.
-      images: their numbers.
-      read: gives one, uint8 (1, H, W, 3), as the network takes it.
+      network: in float32.
+      images: indices of the calibration images.
+      read: returns the image of an index, uint8 (1, H, W, 3), at the network's size.
     """
     import nncf
 
     nncf.set_log_level(logging.ERROR)
-    preset = nncf.QuantizationPreset.MIXED  # asymmetric ranges for what is not a ReLU's result
+    preset = nncf.QuantizationPreset.MIXED  # asymmetric ranges for activations that can be negative
     return nncf.quantize(network, nncf.Dataset(images, read), preset=preset, subset_size=len(images))
 
 
 def write_network(network: openvino.Model, path: pathlib.Path) -> None:
-    """Writes PATH, which is an .xml, and a .bin beside it."""
+    """Writes `path`, an .xml file, and a .bin file beside it."""
     openvino.save_model(network, path, compress_to_fp16=False)

@@ -1,13 +1,13 @@
-"""OpenVINO, which on import would report its use over the network, from a forked process; and NNCF, when it is used.
+"""Imports OpenVINO without its telemetry: on import, OpenVINO and NNCF report their use over the network.
 
-To be imported before both.
+Import this module before both.
 """
 
 import os
 import sys
 
 os.environ.setdefault("NNCF_CI", "1")  # NNCF reads it on import
-sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # then both take their own stubs
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # then both use their stubs
 
 import openvino  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""What a deployed network takes and gives: the JSON file beside it."""
+"""The JSON file beside an exported network: its inputs, outputs and classes."""
 
 import dataclasses
 import importlib.metadata
@@ -17,26 +17,26 @@ _BATCH = "batch"  # any number of images
 
 @dataclasses.dataclass(frozen=True)
 class ExportSpec:
-    """Of one exported network.
+    """Description of an exported network.
 
     Attributes:
       format: one of `FORMATS`.
-      file: name of the network's file, in the folder of the spec.
-      size: (height, width) of images and of labels; None: any, the same for both.
-      minimum: (height, width) of the smallest images.
+      file: name of the network's file, in the same folder.
+      size: (height, width) of images and of labels; None if the network takes any size.
+      min_size: (height, width) of the smallest images.
       classes: names and colours.
-      origin: what it was made from and how, to be read by people.
+      origin: run, step, settings and versions that made it, for people to read.
     """
 
     format: str
     file: str
     size: tuple[int, int] | None
-    minimum: tuple[int, int]
+    min_size: tuple[int, int]
     classes: ClassMap
     origin: dict[str, Any]
 
     def write(self, path: pathlib.Path) -> None:
-        """Writes it as JSON."""
+        """Writes the JSON file."""
         classes = zip(self.classes.names, self.classes.colors, strict=True)
         content = {
             "format": self.format,
@@ -44,7 +44,7 @@ class ExportSpec:
             "input": {
                 "name": "images",
                 "shape": [_BATCH, *_sides(self.size), 3],
-                "minimum": [1, *self.minimum, 3],
+                "minimum": [1, *self.min_size, 3],
                 "layout": "NHWC",
                 "dtype": "uint8",
                 "channels": "RGB",
@@ -66,17 +66,17 @@ class ExportSpec:
         atomic_write(path, json.dumps(content, indent=2) + "\n")
 
 
-def read_contract(path: pathlib.Path) -> ExportSpec:
-    """Reads what `ExportSpec.write` wrote.
+def read_spec(path: pathlib.Path) -> ExportSpec:
+    """Reads the JSON file of `ExportSpec.write`.
 
     Raises:
-      InputError: no such file, or not a spec.
+      InputError: the file cannot be read, or is another JSON file.
     """
     try:
         content = json.loads(path.read_text())
         classes, file, step = content["classes"], pathlib.Path(content["file"]), content["origin"]["step"]
         if content["format"] not in FORMATS or file.name != str(file) or not isinstance(step, int):
-            raise ValueError("values that are never written")
+            raise ValueError("unknown values")
         return ExportSpec(
             content["format"],
             content["file"],
@@ -86,13 +86,13 @@ def read_contract(path: pathlib.Path) -> ExportSpec:
             content["origin"],
         )
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}; name the JSON file that export.py wrote") from error
+        raise InputError(f"{path} cannot be read: {error.strerror}; expected a JSON file of export.py") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not the JSON file that export.py writes beside a network; export again") from error
+        raise InputError(f"{path} is not a JSON file of export.py; export again") from error
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Installed versions by name."""
+    """Installed versions of packages, by name."""
     return {name: importlib.metadata.version(name) for name in packages}
 
 
@@ -108,4 +108,4 @@ def _height_width(shape: Any) -> tuple[int, int]:
     match shape:
         case [_, int(height), int(width), 3]:
             return height, width
-    raise ValueError(f"{shape!r} is no shape of images")
+    raise ValueError(f"{shape!r} is not a shape of images")

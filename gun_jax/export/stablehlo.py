@@ -1,4 +1,4 @@
-"""The network as StableHLO, for any program that has JAX: it does not need this package."""
+"""The network as StableHLO, which any program with JAX can run without this package."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ from gun_jax.models import GUN
 from gun_jax.models.folding import fold_batch_norm
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-MIN_SIDE = 16  # pixels; smaller images would have to be a case of their own at every level
+MIN_SIDE = 16  # pixels; smaller images would need special cases at every level
 
 
 def stablehlo_network(model: GUN, variables: dict[str, Any]) -> bytes:
-    """A serialised `jax.export.Exported`: uint8 (B, H, W, 3) RGB images to labels int32 (B, H, W), of any B, H, W.
+    """A serialised `jax.export.Exported` from images, uint8 (B, H, W, 3) RGB, to labels, int32 (B, H, W).
 
-    `jax.export.deserialize(content).call(images)` labels images, on CPU, CUDA and TPU, as `predict` does. Sides are 16
-    pixels or more. The parameters are inside.
+    `jax.export.deserialize(content).call(images)` gives the labels of `predict` on CPU, CUDA and TPU, for any batch
+    and any sides of 16 pixels or more. It contains the parameters.
     """
     folded = fold_batch_norm(variables)
 

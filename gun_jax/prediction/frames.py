@@ -1,4 +1,4 @@
-"""The images of inputs, read ahead by threads."""
+"""Reads frames of images, videos and cameras ahead, by threads."""
 
 import contextlib
 import dataclasses
@@ -17,23 +17,23 @@ from gun_jax.data.images import read_image
 from gun_jax.errors import InputError
 from gun_jax.prediction.inputs import Input
 
-_USUAL_RATE = 25.0  # frames a second, of videos and cameras that do not say
-_PATIENCE = 0.05  # seconds, after which a waiting thread looks whether it shall end
-_UNSURE = 0.05  # of the frames that a video is said to have, as some kinds only guess, and a second besides
-_LAST_READ = 5.0  # seconds that a frame may take, of a camera or a pipe, when the program ends
+_DEFAULT_RATE = 25.0  # frames a second, for videos and cameras that do not report theirs
+_POLL = 0.05  # seconds between two checks of a waiting thread whether to stop
+_TOLERANCE = 0.05  # some formats only estimate their number of frames; a second is allowed besides
+_LAST_READ = 5.0  # seconds to wait for a camera or pipe to return its last frame at exit
 
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """An image, or one of a video.
+    """An image, or a frame of a video or camera.
 
     Attributes:
-      source: of which it is.
+      source: the input it belongs to.
       image: uint8 (H, W, 3) RGB.
-      seen: what the network sees of it, uint8 (h, w, 3) RGB.
-      number: in the video, from 0.
+      seen: the network's input, uint8 (h, w, 3) RGB: the image, shrunk.
+      number: index in the video, from 0.
       rate: frames a second of the video; 0.0 for an image.
-      seconds: of a camera, since its first frame.
+      seconds: time since a camera's first frame; None for images and videos.
     """
 
     source: Input
@@ -45,16 +45,16 @@ class Frame:
 
 
 class FramesAhead:
-    """The frames of inputs in their order, while threads read the next ones; use it as a context, once.
+    """Iterates over the frames of inputs in order while threads read the next ones. A context, used once.
 
-    A camera's frames are left out while there is no time for them.
+    Frames of a camera are dropped while the queue is full.
 
     Args:
-      inputs: what to read.
-      shrink: makes of an image what the network sees of it.
-      refused: is told, in its turn, of each input that cannot be read or ends early: a line.
-      threads: that decode images.
-      most: frames of each video and camera, at most; None: all.
+      inputs: images, videos and cameras.
+      shrink: makes the network's input from an image.
+      refused: called in turn with a message for each input that is unreadable or ends early.
+      threads: number of threads that decode images.
+      max_frames: limit for each video and camera; None for all frames.
     """
 
     def __init__(
@@ -63,9 +63,9 @@ class FramesAhead:
         shrink: Callable[[np.ndarray], np.ndarray],
         refused: Callable[[str], None],
         threads: int,
-        most: int | None = None,
+        max_frames: int | None = None,
     ):
-        self._shrink, self._refused, self._most = shrink, refused, most
+        self._shrink, self._refused, self._max_frames = shrink, refused, max_frames
         self._pool = ThreadPoolExecutor(threads)
         self._waiting: queue.Queue[Future[Frame] | None] = queue.Queue(2 * threads)
         self._ending = threading.Event()
@@ -77,7 +77,7 @@ class FramesAhead:
 
     def __exit__(self, *_: Any) -> None:
         self._ending.set()
-        self._reader.join(_LAST_READ)  # a thread within OpenCV would abort the program that ends
+        self._reader.join(_LAST_READ)  # a thread still inside OpenCV would abort the exiting program
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -95,7 +95,7 @@ class FramesAhead:
                     if self._ending.is_set():
                         return
                     self._put(self._pool.submit(work))
-        except Exception as error:  # to be raised where the frames are asked for
+        except Exception as error:  # raised again in __iter__
             failed: Future[Frame] = Future()
             failed.set_exception(error)
             self._put(failed)
@@ -105,7 +105,7 @@ class FramesAhead:
     def _put(self, future: Future[Frame] | None) -> None:
         while not self._ending.is_set():
             with contextlib.suppress(queue.Full):
-                self._waiting.put(future, timeout=_PATIENCE)
+                self._waiting.put(future, timeout=_POLL)
                 return
 
     def _image(self, source: Input) -> Frame:
@@ -114,48 +114,48 @@ class FramesAhead:
         return Frame(source, image, self._shrink(image))
 
     def _video(self, source: Input) -> Iterator[Callable[[], Frame]]:
-        """What makes each frame, and at the end, if something is wrong, what tells of it."""
+        """Functions that make the frames; the last one raises if the video cannot be read or ends early."""
         camera = isinstance(source.path, int)
         video = cv2.VideoCapture(source.path if camera else str(source.path))
-        promised = 0 if camera else int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        announced = 0 if camera else int(video.get(cv2.CAP_PROP_FRAME_COUNT))
         rate = video.get(cv2.CAP_PROP_FPS)
-        rate = rate if 1 <= rate <= 1000 else _USUAL_RATE
+        rate = rate if 1 <= rate <= 1000 else _DEFAULT_RATE
         number, begin = 0, time.monotonic()
         try:
-            while number != self._most and not self._ending.is_set():
-                there, picture = video.read()
+            while number != self._max_frames and not self._ending.is_set():
+                there, bgr = video.read()
                 if not there:
                     break
                 seconds = time.monotonic() - begin if camera else None
                 if not (camera and self._waiting.full()):
-                    yield functools.partial(self._frame, source, picture, number, rate, seconds)
+                    yield functools.partial(self._frame, source, bgr, number, rate, seconds)
                 number += 1
         finally:
             video.release()
         if number == 0:
             remedy = "is another program using it?" if camera else "expected an image or a video that FFmpeg reads"
             yield functools.partial(_refuse, f"{source} cannot be read; {remedy}")
-        elif camera and number != self._most:
-            yield functools.partial(_refuse, f"{source} gave no more images after {number}; is it still connected?")
-        elif number + rate < (1 - _UNSURE) * promised and number != self._most:
-            yield functools.partial(_refuse, f"{source} ends after {number} of {promised} frames; copy it anew")
+        elif camera and number != self._max_frames:
+            yield functools.partial(_refuse, f"{source} stopped after {number} frames; is it still connected?")
+        elif number + rate < (1 - _TOLERANCE) * announced and number != self._max_frames:
+            yield functools.partial(_refuse, f"{source} is cut off after {number} of {announced} frames; copy it again")
 
-    def _frame(self, source: Input, picture: np.ndarray, number: int, rate: float, seconds: float | None) -> Frame:
-        image = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    def _frame(self, source: Input, bgr: np.ndarray, number: int, rate: float, seconds: float | None) -> Frame:
+        image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         return Frame(source, image, self._shrink(image), number, rate, seconds)
 
 
-def frame_count(source: Input, most: int | None = None) -> int | None:
-    """How many frames an input has, by its own word, of which `most` are read; None if it does not say."""
+def frame_count(source: Input, max_frames: int | None = None) -> int | None:
+    """Number of frames that will be read of an input, as far as it is known; else None."""
     if not source.video:
         return 1
-    if isinstance(source.path, int) or source.path.is_fifo():  # to look would take from what is to be read
-        return most
+    if isinstance(source.path, int) or source.path.is_fifo():  # opening it would consume frames
+        return max_frames
     video = cv2.VideoCapture(str(source.path))
     count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     video.release()
-    return min(count, most or count) if count > 0 else most
+    return min(count, max_frames or count) if count > 0 else max_frames
 
 
-def _refuse(line: str) -> Frame:
-    raise InputError(line)
+def _refuse(message: str) -> Frame:
+    raise InputError(message)

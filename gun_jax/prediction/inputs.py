@@ -1,4 +1,4 @@
-"""What there is to label: images, folders, globs, videos, a camera."""
+"""Finds inputs: images, folders, patterns, videos, a camera."""
 
 import dataclasses
 import glob
@@ -13,12 +13,12 @@ VIDEO_ENDINGS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """One thing to label.
+    """An image, a video or a camera.
 
     Attributes:
-      path: of the image or video; of a camera, its number.
-      name: under which results are written, below the output folder: a path without an ending.
-      video: whether it has frames.
+      path: of the image or video; the number of a camera.
+      name: of the results, relative to the output folder and without an ending.
+      video: whether it is a video or a camera.
     """
 
     path: pathlib.Path | int
@@ -30,31 +30,31 @@ class Input:
 
 
 def find_inputs(arguments: Sequence[str], camera: int | None, output: pathlib.Path) -> tuple[list[Input], list[str]]:
-    """What a command line names.
+    """Finds the inputs that a command line names.
 
-    A folder stands for all images and videos in it and its folders, but for those in the output folder. Files are
-    videos where their name ends as one of `VIDEO_ENDINGS`, or where they are a pipe.
+    A folder stands for all images and videos in it and its subfolders, except those in the output folder. Pipes and
+    files with one of `VIDEO_ENDINGS` are videos.
 
     Args:
-      arguments: files, folders, or patterns as `shots/*.jpg` and `**/*.png`.
+      arguments: files, folders, or patterns, e.g. `shots/*.jpg` and `**/*.png`.
       camera: the number of a camera, which comes last.
-      output: where results go.
+      output: folder of the results.
 
     Returns:
-      The inputs, each with a name of its own, and a line for each argument that stands for none.
+      The inputs, with distinct names, and a message for each argument without an input.
 
     Raises:
-      InputError: there is no argument and no camera, or the output folder is one of the folders.
+      InputError: there is no argument and no camera, or a folder is the output folder.
     """
     if not arguments and camera is None:
-        raise InputError("nothing to label; name images, folders or videos, as street.jpg, or a camera: --camera=0")
+        raise InputError("nothing to label; name images, folders or videos, e.g. street.jpg, or a camera: --camera=0")
     found: list[tuple[pathlib.Path, pathlib.PurePath]] = []
     missing = []
     for argument in arguments:
         files = list(_files(argument, output))
         found += files
         if not files:
-            missing.append(f"{argument}: there is no such file, and no image or video by that name")
+            missing.append(f"{argument}: no such file; no image or video found")
     unique = dict.fromkeys(found)
     cameras = [] if camera is None else [camera]
     names = _names([relative for _, relative in unique] + [pathlib.PurePath(f"camera{number}") for number in cameras])
@@ -63,11 +63,11 @@ def find_inputs(arguments: Sequence[str], camera: int | None, output: pathlib.Pa
 
 
 def _files(argument: str, output: pathlib.Path) -> Iterator[tuple[pathlib.Path, pathlib.PurePath]]:
-    """The files that an argument stands for, each with its path below the folder that is named."""
+    """The files that an argument stands for, with their paths relative to the named folder."""
     path = pathlib.Path(argument).expanduser()
     if path.is_dir():
         if path.resolve() == output.resolve():
-            raise InputError(f"--output is {output}, the folder of the images; choose another")
+            raise InputError(f"--output is {output}, the folder of the images; choose another folder")
         for file in sorted(path.rglob("*")):
             relative = file.relative_to(path)
             hidden = any(part.startswith(".") for part in relative.parts)
@@ -84,7 +84,7 @@ def _files(argument: str, output: pathlib.Path) -> Iterator[tuple[pathlib.Path, 
 
 
 def _names(paths: Iterable[pathlib.PurePath]) -> list[str]:
-    """A name for each path: without its ending; with it, and then with a number, where that is another's name too."""
+    """Distinct names: each path without its ending; where that is taken, with it, and then with a number."""
     taken: set[str] = set()
     names = []
     for path in paths:

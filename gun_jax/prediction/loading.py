@@ -1,4 +1,4 @@
-"""The network that a command line names, ready to label."""
+"""Loads the network that a command line names."""
 
 import pathlib
 
@@ -12,21 +12,21 @@ from gun_jax.weights import pretrained
 def load_segmenter(
     workdir: pathlib.Path | None, step: int | None, engine: str, size: Size | None, console: rich.console.Console
 ) -> Segmenter:
-    """Loads the network of a run, or else the one that comes with the package, and says so.
+    """Loads the network of a run, or the pretrained model, and prints that it is the latter.
 
     Args:
-      workdir, step: of a run; None: the network that comes with the package, the newest checkpoint.
+      workdir: of a run; None for the pretrained model.
+      step: of the checkpoint; None for the newest.
       engine, size: see `Segmenter`.
-      console: on which to say it.
+      console: for the message.
 
     Raises:
-      InputError: there is no such run, or `Segmenter` refuses the rest.
+      InputError: no such run, engine or size.
     """
     trained = load_checkpoint(workdir or pretrained.FOLDER, step)
     if workdir is None:
         console.print(
-            f"by the network that comes with gun_jax, of {len(trained.classes)} classes of street scenes (CamVid); "
-            "yours: --workdir=DIR",
+            f"using the pretrained model ({len(trained.classes)} CamVid classes); --workdir=DIR uses yours",
             soft_wrap=True,
         )
     return Segmenter(trained, engine, size)

@@ -1,4 +1,4 @@
-"""Labelling inputs: frames are read, labelled and written at the same time."""
+"""Labels inputs; threads read the next frames and write the last results meanwhile."""
 
 import collections
 import dataclasses
@@ -17,19 +17,19 @@ from gun_jax.prediction.results import Painter, Results
 from gun_jax.prediction.segmenter import Segmenter, enlarge
 from gun_jax.prediction.window import Window
 
-_NAMED = 4  # classes, of an image
-_MIN_SHARE = 0.01
+_MAX_CLASSES = 4  # printed for an image
+_MIN_SHARE = 0.01  # of its pixels
 
 
 @dataclasses.dataclass
 class Counts:
-    """What was done.
+    """Outcome of `predict`.
 
     Attributes:
-      frames: that were labelled.
-      timed: those after the first batch, which compiles.
-      seconds: that they took, with reading and writing.
-      refused: a line for each input that could not be read.
+      frames: number of labelled frames.
+      timed: number of frames after the first batch, which compiles.
+      seconds: time of the latter, with reading and writing.
+      refused: a message for each input that could not be read.
     """
 
     frames: int = 0
@@ -47,43 +47,43 @@ def predict(
     window: Window | None = None,
     batch: int = 1,
     threads: int = 4,
-    most: int | None = None,
+    max_frames: int | None = None,
 ) -> Counts:
-    """Labels inputs and writes what `results` is for; names what cannot be read, and goes on.
+    """Labels inputs and writes the results. Unreadable inputs are reported and skipped.
 
     Args:
       segmenter: the network.
-      inputs: what to label.
-      results: what to write.
-      painter: draws what is shown.
-      console: for progress.
-      window: in which each overlay is shown; when it is closed, the rest is left out.
-      batch: frames at a time, at most, of one size.
-      threads: that read, and that write.
-      most: frames of a video or camera, at most; None: all.
+      inputs: images, videos and cameras.
+      results: writes files.
+      painter: draws the overlays for the window.
+      console: for progress and messages.
+      window: shows each overlay; closing it skips the remaining frames.
+      batch: largest number of frames, all of one size, labelled at once.
+      threads: number of reader threads, and of writer threads.
+      max_frames: limit for each video and camera; None for all frames.
 
     Raises:
       InputError: a result cannot be written.
     """
     counts = Counts()
 
-    def refuse(line: str) -> None:
-        counts.refused.append(line)
-        console.print(line, soft_wrap=True)
+    def refuse(message: str) -> None:
+        counts.refused.append(message)
+        console.print(message, soft_wrap=True)
 
-    totals = [frame_count(source, most) for source in inputs] if console.is_terminal else [None]
+    totals = [frame_count(source, max_frames) for source in inputs] if console.is_terminal else [None]
     total = None if None in totals else sum(filter(None, totals))
     begin = time.monotonic()
     with (
         _progress(console) as progress,
-        FramesAhead(inputs, segmenter.shrink, refuse, threads, most) as ahead,
+        FramesAhead(inputs, segmenter.shrink, refuse, threads, max_frames) as ahead,
         results,
         _Writers(results, threads) as writers,
     ):
         bar = progress.add_task("compiling", total=total, rate="")
         for frames in _batches(ahead, batch):
             shape = frames[0].image.shape[:2]
-            found = segmenter.label(_filled_up([frame.seen for frame in frames], batch), shape)
+            found = segmenter.label(_padded([frame.seen for frame in frames], batch), shape)
             for frame, labels in zip(frames, found, strict=False):
                 labels = enlarge(labels, shape)
                 overlay = painter.overlay(frame.image, labels) if window else None
@@ -117,39 +117,39 @@ def _progress(console: rich.console.Console) -> rich.progress.Progress:
     )
 
 
-def _batches(frames: Iterable[Frame], most: int) -> Iterator[list[Frame]]:
-    """Frames that follow each other, of one size; a camera's alone, so that none waits for the next."""
+def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    """Batches of consecutive frames of one size; a camera's frames come alone, so that none waits for the next."""
     batch: list[Frame] = []
     for frame in frames:
         if batch and frame.image.shape != batch[0].image.shape:
             yield batch
             batch = []
         batch.append(frame)
-        if len(batch) == most or frame.seconds is not None:
+        if len(batch) == size or frame.seconds is not None:
             yield batch
             batch = []
     if batch:
         yield batch
 
 
-def _filled_up(images: list[np.ndarray], count: int) -> np.ndarray:
-    """Images as one array of `count`, black ones at the end: other counts would have to be compiled."""
+def _padded(images: list[np.ndarray], count: int) -> np.ndarray:
+    """Images as one array of `count`, with black ones at the end, because each other count would be compiled."""
     return np.stack(images + [np.zeros_like(images[0])] * (count - len(images)))
 
 
 def _shares(labels: np.ndarray, classes: ClassMap) -> str:
-    """The classes that fill most of an image."""
+    """The largest classes of an image and their shares."""
     shares = np.bincount(labels.ravel(), minlength=len(classes)) / labels.size
-    most = [place for place in np.argsort(-shares)[:_NAMED] if shares[place] >= _MIN_SHARE]
-    return ", ".join(f"{classes.names[place]} {100 * shares[place]:.0f} %" for place in most)
+    largest = [place for place in np.argsort(-shares)[:_MAX_CLASSES] if shares[place] >= _MIN_SHARE]
+    return ", ".join(f"{classes.names[place]} {100 * shares[place]:.0f} %" for place in largest)
 
 
 class _Writers:
-    """Threads that write results: images in any order, videos one after the other; use it as a context."""
+    """Threads that write results, used as a context: several for images, one for videos, which keeps their order."""
 
     def __init__(self, results: Results, threads: int):
-        self._results, self._most = results, 2 * threads
-        self._any_order, self._in_order = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
+        self._results, self._max_waiting = results, 2 * threads
+        self._images, self._videos = ThreadPoolExecutor(threads), ThreadPoolExecutor(1)
         self._waiting: collections.deque[Future] = collections.deque()
 
     def __enter__(self) -> "_Writers":
@@ -160,12 +160,12 @@ class _Writers:
             while self._waiting:
                 self._waiting.popleft().result()
         finally:
-            for pool in (self._any_order, self._in_order):
+            for pool in (self._images, self._videos):
                 pool.shutdown()
 
     def write(self, frame: Frame, labels: np.ndarray, overlay: np.ndarray | None) -> None:
-        """Writes a frame's results before long; what was wrong with one before is raised."""
-        pool = self._in_order if frame.source.video else self._any_order
+        """Queues a frame's results; raises the errors of earlier ones."""
+        pool = self._videos if frame.source.video else self._images
         self._waiting.append(pool.submit(self._results.write, frame, labels, overlay))
-        while len(self._waiting) > self._most:
+        while len(self._waiting) > self._max_waiting:
             self._waiting.popleft().result()

@@ -1,4 +1,4 @@
-"""What is written of labels: overlays, colours, label images, and videos of them."""
+"""Writes results: overlays, colours, label images, and videos of them."""
 
 import pathlib
 from collections.abc import Callable, Sequence
@@ -12,52 +12,52 @@ from gun_jax.prediction.frames import Frame
 from gun_jax.system.files import UNFINISHED, atomic_write
 
 KINDS = ("overlay", "colors", "train_ids", "label_ids")
-_DRAWN = {"overlay": ".jpg", "colors": ".png"}  # to be looked at; of a video they make a video
+_DRAWN = {"overlay": ".jpg", "colors": ".png"}  # for people to look at; a video's are a video
 _VIDEO_ENDING, _CODEC = ".mp4", "mp4v"
 _JPEG_QUALITY = 92
-_MAX_REPEATED = 250  # frames of a camera's video, to fill a gap
+_MAX_REPEATED = 250  # times that a camera's frame is repeated to fill a gap
 
 
 class Painter:
-    """Draws labels and overlays of them.
+    """Draws labels in colours, alone or over their image.
 
     Args:
       classes: names and colours.
       opacity: of the colours over the image, 0 to 1.
 
     Raises:
-      InputError: an opacity beyond these.
+      InputError: the opacity is out of range.
     """
 
     def __init__(self, classes: ClassMap, opacity: float):
         if not 0 <= opacity <= 1:
-            raise InputError(f"--opacity is {opacity}; expected 0 (the image alone) to 1 (the colours alone)")
+            raise InputError(f"--opacity is {opacity}; expected 0 (only the image) to 1 (only the colours)")
         self._palette = classes.palette()[:, None]  # (256, 1, 3)
         self._opacity = opacity
 
     def colors(self, labels: np.ndarray) -> np.ndarray:
-        """Colours, uint8 (H, W, 3) RGB, of labels, uint8 (H, W)."""
+        """Labels, uint8 (H, W), in colours, uint8 (H, W, 3) RGB."""
         return cv2.applyColorMap(labels, self._palette)
 
     def overlay(self, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Colours over the image, uint8 (H, W, 3) RGB."""
+        """The colours of labels over their image, uint8 (H, W, 3) RGB."""
         return cv2.addWeighted(image, 1 - self._opacity, self.colors(labels), self._opacity, 0.0)
 
 
 class Results:
-    """Writes results below a folder, as `NAME_overlay.jpg` or `NAME_train_ids.png`; use it as a context.
+    """Writes results to a folder, e.g. `NAME_overlay.jpg` and `NAME_train_ids.png`. A context.
 
-    Of a video, what is to be looked at becomes a video, `NAME_overlay.mp4`, and label images a folder,
-    `NAME_train_ids/000000.png` and so on. Videos appear under their names when they are whole.
+    Overlays and colours of a video become a video, e.g. `NAME_overlay.mp4`; its label images fill a folder:
+    `NAME_train_ids/000000.png` and so on. A video gets its name when it is complete.
 
     Args:
       folder: of the results.
       kinds: some of `KINDS`.
       classes: of the labels.
-      painter: draws.
+      painter: draws the overlays and colours.
 
     Raises:
-      InputError: another kind, or Cityscapes' label ids of other classes.
+      InputError: unknown kind, or "label_ids" with classes other than Cityscapes'.
     """
 
     def __init__(self, folder: pathlib.Path, kinds: Sequence[str], classes: ClassMap, painter: Painter):
@@ -65,8 +65,8 @@ class Results:
             check_choice("predict.py", "--write", kind, KINDS)
         if "label_ids" in kinds and classes.names != CITYSCAPES.names:
             raise InputError(
-                f"--write=label_ids are Cityscapes' numbers, but the network has other classes: "
-                f"{', '.join(classes.names)}; take train_ids, their places in this list"
+                f"--write=label_ids writes Cityscapes' label ids, but the network has other classes: "
+                f"{', '.join(classes.names)}; use train_ids, the indices in this list"
             )
         self._folder, self._kinds, self._painter = folder, tuple(kinds), painter
         self._label_ids = np.resize(CITYSCAPES.file_values(), 256)
@@ -76,31 +76,31 @@ class Results:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.finish(whole=kind is None or kind is KeyboardInterrupt)
+        self.finish(keep=kind is None or kind is KeyboardInterrupt)
 
-    def finish(self, whole: bool = True) -> None:
-        """Ends the videos, which then have their names; those that are not `whole` go."""
+    def finish(self, keep: bool = True) -> None:
+        """Completes the open videos, or deletes them."""
         while self._videos:
             _, video = self._videos.popitem()
             try:
-                video.close(whole)
+                video.close(keep)
             except InputError:
-                self.finish(whole=False)
+                self.finish(keep=False)
                 raise
 
     def write(self, frame: Frame, labels: np.ndarray, overlay: np.ndarray | None = None) -> None:
-        """Writes all kinds of a frame; the frames of a video are to come in their order, from one thread at a time.
+        """Writes all kinds of a frame. Frames of a video must come in order, from one thread at a time.
 
         Args:
-          frame: what is labelled.
+          frame: the labelled frame.
           labels: uint8 (H, W).
-          overlay: if it was drawn already.
+          overlay: uint8 (H, W, 3) RGB, if it is drawn already.
 
         Raises:
           InputError: a file cannot be written.
         """
         if frame.source.video and frame.number == 0:
-            self.finish()  # those of the video before
+            self.finish()  # the previous video
         draw: dict[str, Callable[[], np.ndarray]] = {
             "overlay": lambda: self._painter.overlay(frame.image, labels) if overlay is None else overlay,
             "colors": lambda: self._painter.colors(labels),
@@ -121,7 +121,7 @@ class Results:
 
 
 class _Video:
-    """A video file while it is written; of a camera, in the time in which its frames came."""
+    """A video file being written; a camera's plays at the pace of its frames."""
 
     def __init__(self, path: pathlib.Path, first: Frame):
         self._path, self._count = path, 0
@@ -134,41 +134,43 @@ class _Video:
         code = cv2.VideoWriter.fourcc(*_CODEC)
         self._writer = cv2.VideoWriter(str(self._unfinished), code, first.rate, (width, height))
         if not self._writer.isOpened():
-            raise InputError(f"cannot write {path}; choose another --output, or make room")
+            raise InputError(f"cannot write {path}; choose another --output, or free disk space")
 
-    def add(self, frame: Frame, picture: np.ndarray) -> None:
-        """Appends a frame; of a camera as often as its time asks for."""
-        due = 1
+    def add(self, frame: Frame, image: np.ndarray) -> None:
+        """Appends a frame; a camera's is repeated or dropped to keep its time."""
+        count = 1
         if frame.seconds is not None:
-            due = min(_MAX_REPEATED, max(0, round(frame.seconds * frame.rate) + 1 - self._count))
-        for _ in range(due):
-            self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-        self._count += due
+            count = min(_MAX_REPEATED, max(0, round(frame.seconds * frame.rate) + 1 - self._count))
+        for _ in range(count):
+            self._writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        self._count += count
 
-    def close(self, whole: bool) -> None:
-        """Ends the file, which goes if it is not `whole`.
+    def close(self, keep: bool) -> None:
+        """Completes the file, or deletes it.
 
         Raises:
-          InputError: not all frames are there, of which OpenCV does not tell, or the file cannot have its name.
+          InputError: frames are missing (OpenCV itself does not report failed writes), or renaming failed.
         """
         self._writer.release()
-        if not whole:
+        if not keep:
             self._unfinished.unlink(missing_ok=True)
             return
         video = cv2.VideoCapture(str(self._unfinished))
-        there = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+        written = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
         video.release()
-        if there != self._count:
+        if written != self._count:
             self._unfinished.unlink(missing_ok=True)
-            raise InputError(f"cannot write {self._path}: {there} of {self._count} frames are there; make room")
+            raise InputError(
+                f"cannot write {self._path}: {written} of {self._count} frames were written; free disk space"
+            )
         try:
             self._unfinished.replace(self._path)
         except OSError as error:
-            raise InputError(f"cannot write {self._path}: {error.strerror}; make room") from error
+            raise InputError(f"cannot write {self._path}: {error.strerror}; free disk space") from error
 
 
-def _write_image(path: pathlib.Path, picture: np.ndarray) -> None:
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+def _write_image(path: pathlib.Path, image: np.ndarray) -> None:
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix == ".jpg" else []
-    atomic_write(path, cv2.imencode(path.suffix, picture, quality)[1].tobytes())
+    atomic_write(path, cv2.imencode(path.suffix, image, quality)[1].tobytes())

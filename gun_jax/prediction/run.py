@@ -1,4 +1,4 @@
-"""What `predict.py` does with its flags."""
+"""Labels inputs with the flags of `predict.py`."""
 
 import contextlib
 import pathlib
@@ -30,24 +30,24 @@ def run_prediction(
     show: bool,
     batch: int,
     threads: int,
-    most: int | None,
+    max_frames: int | None,
 ) -> Counts:
-    """Labels what a command line names, and says what was done.
+    """Labels the inputs that a command line names, and prints a summary.
 
     Args:
       arguments: files, folders and patterns.
-      camera: number of one, to label, too.
+      camera: number of a camera, or None.
       workdir, step, engine, size: see `load_segmenter`.
       output, kinds: see `Results`.
       opacity: of the colours, 0 to 1.
       show: whether to open a window.
-      batch, threads, most: see `predict`.
+      batch, threads, max_frames: see `predict`.
 
     Raises:
-      InputError: something asked for cannot be had; or, after the rest was done, something could not be read.
+      InputError: a value is impossible; or, after all other inputs are labelled, some could not be read.
     """
     if not kinds and not show:
-        raise InputError("nothing to write and nothing to show; name what, as --write=overlay, or add --show")
+        raise InputError("nothing to write and nothing to show; expected e.g. --write=overlay, or --show")
     inputs, missing = find_inputs(arguments, camera, output)
     console = rich.console.Console(highlight=False, markup=False)
     for line in missing:
@@ -59,15 +59,15 @@ def run_prediction(
         painter = Painter(segmenter.classes, opacity)
         results = Results(output, kinds, segmenter.classes, painter)
         with Window("gun_jax") if show else contextlib.nullcontext() as window:
-            counts = predict(segmenter, inputs, results, painter, console, window, batch, threads, most)
+            counts = predict(segmenter, inputs, results, painter, console, window, batch, threads, max_frames)
             if window and camera is None and not any(source.video for source in inputs):
                 window.wait()
-    wrote = f"; wrote {', '.join(kinds)} into {output}/" if kinds and counts.frames else ""
-    rate = f", {counts.timed / counts.seconds:.1f} frames/s after the first" if counts.timed else ""
-    console.print(f"{counts.frames} labelled{rate}{wrote}", soft_wrap=True)
+    rate = f" ({counts.timed / counts.seconds:.1f} images/s after the first batch)" if counts.timed else ""
+    wrote = f"; wrote {', '.join(kinds)} to {output}/" if kinds and counts.frames else ""
+    console.print(f"labelled {counts.frames} images{rate}{wrote}", soft_wrap=True)
     refused = len(missing) + len(counts.refused)
     if refused:
-        raise InputError(f"{refused} of {len(inputs) + len(missing)} inputs could not be used as a whole; see above")
+        raise InputError(f"{refused} of {len(inputs) + len(missing)} inputs were unreadable or cut off; see above")
     return counts
 
 

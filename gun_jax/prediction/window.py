@@ -8,11 +8,11 @@ from PIL import Image
 from gun_jax.errors import InputError
 
 _MAX_SIZE = 1600, 900  # (width, height)
-_PERIOD = 0.02  # seconds, between two looks at the keys
+_PERIOD = 0.02  # seconds between two polls of the keyboard
 
 
 class Window:
-    """Shows one image after the other on the screen; use it as a context. Closing it, q and Escape end it.
+    """A window on the screen, used as a context. A user closes it by its button, q or Escape.
 
     Raises:
       InputError: there is no screen, or Python has no Tk.
@@ -22,11 +22,11 @@ class Window:
         try:
             import tkinter
         except ImportError as error:
-            raise InputError("--show needs Tk, which this Python lacks; install python3-tk, or leave it out") from error
+            raise InputError("--show needs Tk, which this Python lacks; install python3-tk or drop --show") from error
         try:
             self._root = tkinter.Tk()
         except tkinter.TclError as error:
-            raise InputError(f"--show needs a screen: {error}; leave it out to write files alone") from error
+            raise InputError(f"--show needs a screen: {error}; drop --show to only write files") from error
         self.closed = False
         self._root.title(title)
         self._root.protocol("WM_DELETE_WINDOW", self._close)
@@ -41,18 +41,18 @@ class Window:
     def __exit__(self, *_: object) -> None:
         self._root.destroy()
 
-    def show(self, picture: np.ndarray) -> None:
-        """Shows an image, uint8 (H, W, 3) RGB, shrunk if it is larger than screens are."""
+    def show(self, image: np.ndarray) -> None:
+        """Shows an image, uint8 (H, W, 3) RGB, shrunk if it is larger than 1600x900."""
         from PIL import ImageTk
 
-        shown = Image.fromarray(picture)
+        shown = Image.fromarray(image)
         shown.thumbnail(_MAX_SIZE)
         self._photo = ImageTk.PhotoImage(shown)  # Tk keeps no reference of its own
         self._place.configure(image=self._photo)
         self._root.update()
 
     def wait(self) -> None:
-        """Waits until a user closes it."""
+        """Waits until the user closes the window."""
         while not self.closed:
             self._root.update()
             time.sleep(_PERIOD)

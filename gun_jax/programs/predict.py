@@ -48,7 +48,7 @@ def main() -> None:
         show=_SHOW.value,
         batch=_BATCH.value,
         threads=_THREADS.value,
-        most=_FRAMES.value,
+        max_frames=_FRAMES.value,
     )
 
 

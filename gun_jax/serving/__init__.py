@@ -1,1 +1,1 @@
-"""The live page: a server on one's own machine that labels what its page shows, and the page."""
+"""The local web demo: a server that labels images, and its page."""

@@ -1,4 +1,4 @@
-"""The web application: the page, and what it asks for."""
+"""The web application: the page and its API."""
 
 import asyncio
 import pathlib
@@ -20,9 +20,9 @@ from gun_jax.errors import InputError
 from gun_jax.serving.host_check import HostCheck
 from gun_jax.serving.labelling import Answer, Labeller
 
-MAX_AT_ONCE = 4  # requests that are received, wait, or are worked at
+MAX_AT_ONCE = 4  # images that arrive, wait or are labelled
 _PAGE = pathlib.Path(__file__).parent / "page"
-_NOT_KEPT = {"Cache-Control": "no-store"}
+_NO_STORE = {"Cache-Control": "no-store"}
 
 Result = TypeVar("Result")
 
@@ -31,63 +31,63 @@ def build_application(
     labeller: Labeller,
     name: str,
     engine: str,
-    most_bytes: int,
+    max_bytes: int,
     names: Collection[str] = (),
     seconds: float = 60,
 ) -> ASGIApp:
-    """The application.
+    """Builds the web application.
 
-    `GET /` is the page, `GET /api/network` tells classes and limits. `POST /api/label` takes an image file as it is
-    and gives its labels as a PNG file; `POST /api/explain` gives "labels" and "offsets", PNG files, as a form, and the
-    header Offsets-Full-Color; both tell the milliseconds of their parts in Server-Timing. `GET /api/example?number=0`
-    is a drawn scene, a PNG file. What cannot be answered is told as `{"error": a line}`.
+    `GET /` returns the page, `GET /api/network` the classes and limits. `POST /api/label` takes the bytes of an image
+    file and returns its labels as a PNG file. `POST /api/explain` returns a form of two PNG files, "labels" and
+    "offsets", and the header Offsets-Full-Color. Both report the milliseconds of each part in Server-Timing.
+    `GET /api/example?number=0` returns a drawn scene as a PNG file. Errors are `{"error": "one line"}`.
 
     Args:
-      labeller: does the work, one request at a time.
-      name, engine: of the network, as the page shows them.
-      most_bytes: of an image file.
+      labeller: labels one image at a time.
+      name, engine: of the network, shown on the page.
+      max_bytes: largest image file.
       names: see `HostCheck`.
-      seconds: for an image file to arrive.
+      seconds: time limit for an image file to arrive.
     """
-    facts = labeller.facts() | {"name": name, "engine": engine, "most_bytes": most_bytes}
+    facts = labeller.facts() | {"name": name, "engine": engine, "most_bytes": max_bytes}
     places = asyncio.Semaphore(MAX_AT_ONCE)
     worker, turn = ThreadPoolExecutor(1), asyncio.Lock()
 
-    async def received(request: Request) -> bytes:
-        promised = request.headers.get("content-length", "")
+    async def receive_body(request: Request) -> bytes:
+        announced = request.headers.get("content-length", "")
         content = bytearray()
         try:
             async with asyncio.timeout(seconds):
-                _check_length(int(promised) if promised.isdecimal() else 0, most_bytes)
+                _check_length(int(announced) if announced.isdecimal() else 0, max_bytes)
                 async for chunk in request.stream():
                     content += chunk
-                    _check_length(len(content), most_bytes)
+                    _check_length(len(content), max_bytes)
         except TimeoutError as error:
-            raise HTTPException(408, f"the image was not there after {seconds:g} seconds") from error
+            raise HTTPException(408, f"the image did not arrive within {seconds:g} seconds") from error
         return bytes(content)
 
-    async def worked(request: Request, work: Callable[..., Result], *arguments: Any) -> Result:
-        """What `work` makes of the body of a request, or of arguments."""
+    async def process(request: Request, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Calls `work` with the arguments, by default the body of the request; one call at a time."""
         if places.locked():
-            raise HTTPException(503, "too many images at once; try it again", {"Retry-After": "1"})
+            raise HTTPException(503, "too many images at once; try again", {"Retry-After": "1"})
         async with places:
-            arguments = arguments or (await received(request),)
+            arguments = arguments or (await receive_body(request),)
             async with turn:
-                if await request.is_disconnected():  # as a browser does that has the next image already
+                if await request.is_disconnected():  # e.g. the user has opened another image
                     raise ClientDisconnect
                 return await asyncio.get_running_loop().run_in_executor(worker, work, *arguments)
 
-    async def tell_network(request: Request) -> Response:
-        return JSONResponse(facts, headers=_NOT_KEPT)
+    async def network(request: Request) -> Response:
+        return JSONResponse(facts, headers=_NO_STORE)
 
     async def label(request: Request) -> Response:
-        answer = await worked(request, labeller.label)
-        return Response(answer.labels, headers=_NOT_KEPT | _timing(answer), media_type="image/png")
+        answer = await process(request, labeller.label)
+        return Response(answer.labels, headers=_NO_STORE | _timing(answer), media_type="image/png")
 
     async def predict_with_offsets(request: Request) -> Response:
-        answer = await worked(request, labeller.predict_with_offsets)
+        answer = await process(request, labeller.predict_with_offsets)
         assert answer.offsets is not None
-        headers = _NOT_KEPT | _timing(answer) | {"Offsets-Full-Color": f"{answer.full_color:.6g}"}
+        headers = _NO_STORE | _timing(answer) | {"Offsets-Full-Color": f"{answer.full_color:.6g}"}
         content, kind = _form({"labels": answer.labels, "offsets": answer.offsets})
         return Response(content, headers=headers, media_type=kind)
 
@@ -95,22 +95,23 @@ def build_application(
         number = request.query_params.get("number", "0")
         if not (number.isascii() and number.isdecimal() and len(number) < 10):
             raise HTTPException(400, f"number is {number[:20]!r}; expected a whole number, 0 or more")
-        return Response(await worked(request, labeller.example, int(number)), headers=_NOT_KEPT, media_type="image/png")
+        scene = await process(request, labeller.example, int(number))
+        return Response(scene, headers=_NO_STORE, media_type="image/png")
 
     routes = [
-        Route("/api/network", tell_network),
+        Route("/api/network", network),
         Route("/api/label", label, methods=["POST"]),
         Route("/api/explain", predict_with_offsets, methods=["POST"]),
         Route("/api/example", example),
         Mount("/", StaticFiles(directory=_PAGE, html=True)),
     ]
-    errors = {InputError: _bad_input, HTTPException: _refused, ClientDisconnect: _gone, Exception: _defect}
+    errors = {InputError: _bad_request, HTTPException: _refused, ClientDisconnect: _gone, Exception: _defect}
     return HostCheck(Starlette(routes=routes, exception_handlers=errors), names)
 
 
-def _check_length(length: int, most: int) -> None:
-    if length > most:
-        raise HTTPException(413, f"the file is larger than {most / 1e6:g} MB")
+def _check_length(length: int, max_bytes: int) -> None:
+    if length > max_bytes:
+        raise HTTPException(413, f"the file is larger than {max_bytes / 1e6:g} MB")
 
 
 def _timing(answer: Answer) -> dict[str, str]:
@@ -118,7 +119,7 @@ def _timing(answer: Answer) -> dict[str, str]:
 
 
 def _form(files: dict[str, bytes]) -> tuple[bytes, str]:
-    """PNG files as a form, as browsers read it at once, and its content type."""
+    """PNG files by name as the body of a form, and its content type."""
     boundary = secrets.token_hex(16)
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}.png"\r\n'
@@ -128,7 +129,7 @@ def _form(files: dict[str, bytes]) -> tuple[bytes, str]:
     return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
-async def _bad_input(request: Request, error: Exception) -> Response:
+async def _bad_request(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": " ".join(str(error).split())}, 400)
 
 
@@ -138,9 +139,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def _gone(request: Request, error: Exception) -> Response:
-    return Response(status_code=400)  # which nobody reads
+    return Response(status_code=400)  # nobody reads it
 
 
 async def _defect(request: Request, error: Exception) -> Response:
     traceback.print_exception(error)
-    return JSONResponse({"error": "the server made a mistake; its console says which"}, 500)
+    return JSONResponse({"error": "internal error; see the console of the server"}, 500)

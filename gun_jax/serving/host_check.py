@@ -1,4 +1,4 @@
-"""What keeps other sites that a browser visits away from the server, and the page to itself."""
+"""Refuses requests that other sites make through a browser on this machine."""
 
 import ipaddress
 import urllib.parse
@@ -19,15 +19,14 @@ _HEADERS = {
 
 
 class HostCheck:
-    """Goes around an application.
+    """Middleware that checks the headers Host and Origin, and adds security headers to every response.
 
-    Refuses requests to a host that is neither localhost, an address in numbers, nor one of `names`: another site can
-    let its name stand for this machine (DNS rebinding). Refuses what is sent from the page of another site. All answers
-    tell browsers to load nothing from elsewhere.
+    Another site can let its name resolve to this machine (DNS rebinding), so the host must be localhost, an IP address
+    or one of `names`. Starlette's TrustedHostMiddleware compares names only: it cannot allow every IP address.
 
     Args:
-      application: what answers.
-      names: of hosts as which the server may be called.
+      application: answers the requests that pass.
+      names: host names of the server, besides localhost.
     """
 
     def __init__(self, application: ASGIApp, names: Collection[str] = ()):
@@ -35,37 +34,30 @@ class HostCheck:
         self._names = {"localhost", *(name.lower() for name in names)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
         refusal = self._refusal(scope["method"], Headers(scope=scope))
-        if refusal:
-            await JSONResponse({"error": refusal}, 403)(scope, receive, send_guarded)
-        else:
-            await self._application(scope, receive, send_guarded)
+        answer = JSONResponse({"error": refusal}, 403) if refusal else self._application
+        await answer(scope, receive, send_with_headers)
 
     def _refusal(self, method: str, headers: Headers) -> str | None:
         host = headers.get("host", "")
-        name = _name(host)
-        if name not in self._names and not _is_address(name):
-            return f"the server is not called {name!r}; open it as localhost, or start it with --names={name}"
-        origin = headers.get("origin")  # which browsers tell with all that is sent; other programs need not
+        try:
+            name = urllib.parse.urlsplit(f"//{host}").hostname or ""  # without the port
+        except ValueError:
+            name = ""
+        if name not in self._names and not _is_ip_address(name):
+            return f"unknown host {name!r}; open the page as localhost, or start serve.py with --names={name}"
+        origin = headers.get("origin")  # browsers send it with every POST; other programs need not
         if method not in ("GET", "HEAD") and origin and origin.partition("://")[2].lower() != host.lower():
-            return f"only the server's own page may ask this, not {origin}"
+            return f"only the server's own page may send this, not {origin}"
         return None
 
 
-def _name(host: str) -> str:
-    """The name or address in a Host header, without the port; "" if it is none."""
-    try:
-        return urllib.parse.urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_address(name: str) -> bool:
+def _is_ip_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the page asks for, as files: labels and offsets of an image, a drawn scene."""
+"""Image files in, PNG files out: labels, offsets, and drawn scenes as examples."""
 
 import dataclasses
 import io
@@ -24,13 +24,13 @@ _FASTEST_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What was found in an image.
+    """The result for one image.
 
     Attributes:
-      labels: a PNG file, grey, 8 bits, of the image's size: the places of classes.
-      offsets: None, or a PNG file of the offsets in colours, of the size at which labels are decided.
-      full_color: None, or the length of the offsets that are drawn in full colour, in pixels of the map of logits.
-      milliseconds: that each part of the work took.
+      labels: PNG file of class indices, 8-bit grey, of the image's size.
+      offsets: PNG file of the offsets in colours, of the size at which labels are decided; None if not requested.
+      full_color: length of the offsets drawn in full colour, in pixels of the logit map; None if not requested.
+      milliseconds: time of each part of the work, by name.
     """
 
     labels: bytes
@@ -40,35 +40,35 @@ class Answer:
 
 
 class Labeller:
-    """Labels images that come as files, one at a time.
+    """Labels image files, one at a time.
 
     Args:
       segmenter: the network.
-      most_pixels: of an image.
+      max_pixels: largest image.
 
     Attributes:
-      frame_size: (height, width) of a camera's images, 480x640, shrunk as the page does it: to the most pixels that
-        the network sees.
+      frame_size: (height, width) of a webcam's images, 480x640 or as the page shrinks them: to the number of pixels
+        that the network sees.
     """
 
-    def __init__(self, segmenter: Segmenter, most_pixels: int):
-        self._segmenter, self._most_pixels = segmenter, most_pixels
-        self.frame_size = _shrunk(_CAMERA_SIZE, segmenter.most_pixels)
+    def __init__(self, segmenter: Segmenter, max_pixels: int):
+        self._segmenter, self._max_pixels = segmenter, max_pixels
+        self.frame_size = _shrink(_CAMERA_SIZE, segmenter.max_pixels)
 
     def facts(self) -> dict[str, Any]:
-        """What the page is told, for JSON."""
+        """Classes and limits for the page, as JSON values."""
         classes = zip(self._segmenter.classes.names, self._segmenter.classes.colors, strict=True)
         return {
             "classes": [{"name": name, "color": color} for name, color in classes],
-            "frame_pixels": self._segmenter.most_pixels,
-            "most_pixels": self._most_pixels,
+            "frame_pixels": self._segmenter.max_pixels,
+            "most_pixels": self._max_pixels,
         }
 
     def label(self, content: bytes) -> Answer:
         """Labels of an image file.
 
         Raises:
-          InputError: it is not a whole image of a known format, or has too many pixels.
+          InputError: the image is damaged, of an unknown format, or too large.
         """
         laps = _Laps()
         image = self._decode(content)
@@ -80,7 +80,7 @@ class Labeller:
         return Answer(answer, None, None, laps.milliseconds)
 
     def predict_with_offsets(self, content: bytes) -> Answer:
-        """As `label`, with the offsets of guided upsampling."""
+        """Like `label`, with the offsets of guided upsampling."""
         laps = _Laps()
         image = self._decode(content)
         laps.end("decode")
@@ -92,26 +92,26 @@ class Labeller:
         return Answer(*answer, full_color, laps.milliseconds)
 
     def example(self, number: int) -> bytes:
-        """A drawn street scene, of the size of a camera's images, as a PNG file; they repeat after 1000."""
+        """A drawn street scene of `frame_size` as a PNG file; the scenes repeat after 1000."""
         scene = SyntheticScenes(_EXAMPLES, self.frame_size)[number % _EXAMPLES]
         return _png(cv2.cvtColor(scene["image"], cv2.COLOR_RGB2BGR))
 
     def _decode(self, content: bytes) -> np.ndarray:
-        # Before it is decoded, and only what both read: of other formats Pillow could not tell the size.
+        # Pillow reads the size before OpenCV decodes, so only formats that both know are accepted.
         try:
-            with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
-                width, height = picture.size
+            with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
+                width, height = opened.size
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise InputError(f"the image has too many pixels; expected at most {self._most_pixels}") from error
-        except Exception as error:  # whatever a broken header makes of a reader
-            raise InputError(f"this is not an image that is known here; expected {', '.join(_FORMATS)}") from error
-        if width * height > self._most_pixels:
-            raise InputError(f"the image is {width}x{height}; expected at most {self._most_pixels} pixels")
+            raise InputError(f"the image has too many pixels; expected at most {self._max_pixels}") from error
+        except Exception as error:  # Pillow raises many kinds for broken headers
+            raise InputError(f"this is not an image in a supported format; expected {', '.join(_FORMATS)}") from error
+        if width * height > self._max_pixels:
+            raise InputError(f"the image is {width}x{height}; expected at most {self._max_pixels} pixels")
         return decode_image(content, "the image", upright=True)
 
 
 class _Laps:
-    """Milliseconds of one part of a work after the other."""
+    """Measures consecutive parts of the work."""
 
     def __init__(self) -> None:
         self.milliseconds: dict[str, float] = {}
@@ -123,10 +123,10 @@ class _Laps:
         self._begin = now
 
 
-def _shrunk(shape: Size, most_pixels: int) -> Size:
-    scale = min(1.0, math.sqrt(most_pixels / math.prod(shape)))
+def _shrink(shape: Size, max_pixels: int) -> Size:
+    scale = min(1.0, math.sqrt(max_pixels / math.prod(shape)))
     return math.floor(shape[0] * scale), math.floor(shape[1] * scale)
 
 
-def _png(picture: np.ndarray) -> bytes:
-    return cv2.imencode(".png", picture, _FASTEST_PNG)[1].tobytes()
+def _png(image: np.ndarray) -> bytes:
+    return cv2.imencode(".png", image, _FASTEST_PNG)[1].tobytes()

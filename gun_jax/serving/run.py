@@ -1,4 +1,4 @@
-"""What `serve.py` does with its flags."""
+"""Runs the server with the flags of `serve.py`."""
 
 import os
 import pathlib
@@ -25,25 +25,25 @@ def run_server(
     megabytes: float,
     megapixels: float,
 ) -> None:
-    """Serves the live page until SIGTERM or Ctrl-C, which end the process.
+    """Serves the web demo until SIGTERM or Ctrl-C, which end the process.
 
     Args:
       workdir, step, engine, size: see `load_segmenter`.
-      host, port: where to listen; port 0 is any that is free.
-      names: of hosts as which the server may be called, besides localhost and addresses in numbers.
-      megabytes: of an image file, at most.
-      megapixels: of an image, at most.
+      host, port: address to listen at; port 0 picks a free one.
+      names: host names of the server, besides localhost and IP addresses.
+      megabytes: largest image file.
+      megapixels: largest image.
 
     Raises:
-      InputError: Starlette or uvicorn is not installed, the place is taken, or there is no such network.
+      InputError: Starlette or uvicorn is not installed, the port is in use, or there is no such network.
     """
     try:
         from gun_jax.serving.application import build_application
         from gun_jax.serving.labelling import Labeller
-        from gun_jax.serving.web_server import address, end_by_signals, is_for_others, listen, web_server
+        from gun_jax.serving.web_server import address, is_for_others, listen, stop_on_signals, web_server
     except ImportError as error:
         raise InputError(
-            f"the page needs {error.name}, of the `serve` extra: make install EXTRAS=test,export,serve, or "
+            f"serve.py needs {error.name}, from the `serve` extra: make install EXTRAS=test,export,serve, or "
             "pip install 'gun_jax[serve]'"
         ) from error
     listening = listen(host, port)
@@ -51,17 +51,17 @@ def run_server(
     segmenter = load_segmenter(workdir, step, engine, size, console)
     labeller = Labeller(segmenter, int(megapixels * 1e6))
     height, width = labeller.frame_size
-    console.print(f"compiling for images of {width}x{height}; those of other sizes are waited for when they come")
+    console.print(f"compiling for {width}x{height} images; the first image of each other size takes longer")
     begin = time.monotonic()
     labeller.label(labeller.example(0))
     runtime.give_back_memory()
-    name = workdir.resolve().name if workdir else "the network that comes with gun_jax"
+    name = workdir.resolve().name if workdir else "pretrained model"
     server = web_server(build_application(labeller, name, engine, int(megabytes * 1e6), names))
-    end_by_signals(server)  # before anybody is told that it is there
-    console.print(f"ready after {time.monotonic() - begin:.1f} s: {address(listening)} (Ctrl-C ends it)")
+    stop_on_signals(server)  # before the address is printed, so that a signal sent then counts
+    console.print(f"ready after {time.monotonic() - begin:.1f} s: open {address(listening)} (Ctrl-C stops the server)")
     if is_for_others(listening):
-        console.print("everybody who reaches this machine can use it")
+        console.print("anyone who can reach this machine can use the server")
     server.run([listening])
-    console.print("ended")
+    console.print("stopped")
     sys.stdout.flush()
-    os._exit(0)  # the usual way waits for what is compiled just now
+    os._exit(0)  # sys.exit would wait for a running compilation

@@ -1,4 +1,4 @@
-"""The web server: where it listens, and how it runs and ends."""
+"""The web server: its socket, and how it runs and stops."""
 
 import ipaddress
 import os
@@ -10,25 +10,25 @@ from starlette.types import ASGIApp
 
 from gun_jax.errors import InputError
 
-_PATIENCE = 2  # seconds that requests have to end, when the server does
+_PATIENCE = 2  # seconds for running requests to finish when the server stops
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 is any that is free.
+    """A listening socket; port 0 picks a free port.
 
     Raises:
-      InputError: there is no such host here, or the port is taken.
+      InputError: the host is not an address of this machine, or the port is in use.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        raise InputError(f"--host is {host!r}, which is no address of this machine; expected 127.0.0.1") from error
-    family, kind, protocol, _, place = found[0]
+        raise InputError(f"--host is {host!r}, not an address of this machine; expected e.g. 127.0.0.1") from error
+    family, kind, protocol, _, socket_address = found[0]
     listening = socket.socket(family, kind, protocol)
     try:
-        if os.name == "posix":  # elsewhere it would share the port of another program
+        if os.name == "posix":  # on Windows it would allow two programs at one port
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(place)
+        listening.bind(socket_address)
         listening.listen(128)
     except OSError as error:
         listening.close()
@@ -37,20 +37,20 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def address(listening: socket.socket) -> str:
-    """The address of the page, for a browser on this machine."""
+    """The URL of the page on this machine."""
     host, port = listening.getsockname()[:2]
-    if _number(listening).is_unspecified:
+    if _ip_address(listening).is_unspecified:
         host = "localhost"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def is_for_others(listening: socket.socket) -> bool:
-    """Whether other machines can reach it."""
-    return not _number(listening).is_loopback
+    """Whether other machines can reach the socket."""
+    return not _ip_address(listening).is_loopback
 
 
 def web_server(application: ASGIApp) -> uvicorn.Server:
-    """The server of an application, without what this one needs not; `run([socket])` runs it."""
+    """A uvicorn server with all optional features off; start it with `run([socket])`."""
     return uvicorn.Server(
         uvicorn.Config(
             application,
@@ -58,7 +58,7 @@ def web_server(application: ASGIApp) -> uvicorn.Server:
             http="h11",
             ws="none",
             lifespan="off",
-            log_level="critical",  # it would tell of each request that its end cuts off
+            log_level="critical",  # else it logs each request that is cancelled when the server stops
             access_log=False,
             proxy_headers=False,
             server_header=False,
@@ -67,16 +67,16 @@ def web_server(application: ASGIApp) -> uvicorn.Server:
     )
 
 
-def end_by_signals(server: uvicorn.Server) -> None:
-    """Lets SIGTERM and Ctrl-C end a server, from now on, whether it runs already or not."""
+def stop_on_signals(server: uvicorn.Server) -> None:
+    """Stops the server on SIGTERM and Ctrl-C, also before it runs."""
 
-    def end(*_: object) -> None:
+    def stop(*_: object) -> None:
         server.should_exit = True
 
-    # uvicorn has its own handlers while it runs, and raises the signal once more at its end: it should do no more then.
+    # uvicorn installs its own handlers while it runs, and raises the signal again when it stops: ours then ignores it.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+        signal.signal(number, stop)
 
 
-def _number(listening: socket.socket) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _ip_address(listening: socket.socket) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0])

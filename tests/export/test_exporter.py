@@ -1,4 +1,4 @@
-"""`export`, what it writes, and running and scoring that again."""
+"""`export`, its files, and loading and scoring them."""
 
 import errno
 import json
@@ -32,14 +32,14 @@ def workdir(random_run, tmp_path_factory):
     """A run, exported in all formats; the one in 8 bits by 4 images in a folder of their own."""
     workdir = tmp_path_factory.mktemp("exported") / "run"
     shutil.copytree(random_run.workdir, workdir)
-    pictures = workdir.parent / "images"
-    pictures.mkdir()
+    folder = workdir.parent / "images"
+    folder.mkdir()
     scenes = SyntheticScenes(4, (96, 150), seed=11)
     for i in range(4):
-        cv2.imwrite(str(pictures / f"{i}.png"), scenes[i]["image"][..., ::-1])
+        cv2.imwrite(str(folder / f"{i}.png"), scenes[i]["image"][..., ::-1])
     for form in FORMATS:
         if form == "openvino-int8":
-            export(workdir, form, size=SIZE, calibration=pictures, pictures=3)
+            export(workdir, form, size=SIZE, calibration=folder, images=3)
         else:
             export(workdir, form)
     return workdir
@@ -66,12 +66,12 @@ def exported_files(workdir):
 
 
 def run_evaluation(*arguments):
-    """evaluate.py as it is typed."""
+    """evaluate.py on the command line."""
     return subprocess.run([sys.executable, ROOT / "evaluate.py", *arguments], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("form", ["stablehlo", "onnx", "openvino"])
-def test_what_is_loaded_again_gives_the_labels_of_the_run(form, workdir, images, expected):
+def test_a_loaded_network_gives_the_labels_of_the_run(form, workdir, images, expected):
     labels = load_exported(spec(workdir, form)).label(images)
     assert labels.dtype == np.int32
     assert np.mean(labels == expected) >= 0.999
@@ -85,23 +85,23 @@ def test_8_bits_give_nearly_the_same_labels_in_a_quarter_of_the_bytes(workdir, i
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_contract_says_what_goes_in_and_comes_out(form, workdir, random_run, strict_json):
-    said = strict_json(spec(workdir, form).read_text())
-    assert (workdir / "export" / said["file"]).is_file()
+def test_the_json_file_describes_input_and_output(form, workdir, random_run, strict_json):
+    written = strict_json(spec(workdir, form).read_text())
+    assert (workdir / "export" / written["file"]).is_file()
     sides = ["height", "width"] if form == "stablehlo" else list(SIZE)
-    assert said["input"]["shape"] == ["batch", *sides, 3]
-    assert said["input"]["minimum"] == [1, *((16, 16) if form == "stablehlo" else SIZE), 3]
-    assert said["output"]["shape"] == ["batch", *sides]
-    assert [said["input"][key] for key in ("dtype", "layout", "range")] == ["uint8", "NHWC", [0, 255]]
-    assert said["classes"][13] == {"name": "car", "color": [0, 0, 142]}
-    assert said["origin"]["step"] == 7
-    assert said["origin"]["model"]["encoder"] == "enc24shared"
+    assert written["input"]["shape"] == ["batch", *sides, 3]
+    assert written["input"]["minimum"] == [1, *((16, 16) if form == "stablehlo" else SIZE), 3]
+    assert written["output"]["shape"] == ["batch", *sides]
+    assert [written["input"][key] for key in ("dtype", "layout", "range")] == ["uint8", "NHWC", [0, 255]]
+    assert written["classes"][13] == {"name": "car", "color": [0, 0, 142]}
+    assert written["origin"]["step"] == 7
+    assert written["origin"]["model"]["encoder"] == "enc24shared"
 
 
-def test_calibration_is_told(workdir):
-    told = json.loads(spec(workdir, "openvino-int8").read_text())["origin"]["calibration"]
-    assert told["count"] == 3
-    assert "images" in told["images"]
+def test_the_json_file_names_the_calibration_images(workdir):
+    written = json.loads(spec(workdir, "openvino-int8").read_text())["origin"]["calibration"]
+    assert written["count"] == 3
+    assert "images" in written["images"]
 
 
 @pytest.mark.parametrize("form", ["onnx", "stablehlo"])
@@ -131,7 +131,7 @@ def test_nothing_unfinished_is_left_behind(workdir):
     assert endings == {".json", ".onnx", ".stablehlo", ".xml", ".bin"}
 
 
-def test_openvino_is_loaded_without_a_process_that_reports_it():
+def test_importing_openvino_starts_no_telemetry_process():
     program = "import jax; jax.numpy.ones(1); import gun_jax.export.openvino_network"
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -143,20 +143,20 @@ class Telemetry:
     def __init__(self, *_, app_name, **__):
         self.app_name = app_name
     def start_session(self, *_, **__):
-        print("told of", self.app_name)
+        print("reported", self.app_name)
     send_event = end_session = start_session
 """
 
 
 @pytest.mark.parametrize(
-    ("imports", "told"),
+    ("imports", "reported"),
     [
         ("import gun_jax.export.openvino_network, nncf", ""),
         ("import gun_jax.export.quiet_openvino, nncf, openvino", ""),
-        ("import openvino, gun_jax.export.openvino_network, nncf", "told of OpenVINO\n"),  # by the first import
+        ("import openvino, gun_jax.export.openvino_network, nncf", "reported OpenVINO\n"),  # by the first import
     ],
 )
-def test_none_of_our_imports_lets_openvino_or_nncf_report_its_use(imports, told, tmp_path):
+def test_openvino_and_nncf_do_not_report_their_use(imports, reported, tmp_path):
     (tmp_path / "openvino_telemetry" / "backend").mkdir(parents=True)
     (tmp_path / "openvino_telemetry" / "__init__.py").write_text(TELEMETRY)
     (tmp_path / "openvino_telemetry" / "backend" / "backend_ga4.py").touch()
@@ -164,20 +164,20 @@ def test_none_of_our_imports_lets_openvino_or_nncf_report_its_use(imports, told,
     environment = {key: value for key, value in os.environ.items() if key != "NNCF_CI"}  # else inherited from here
     environment["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{ROOT}"
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, told), done.stderr
+    assert (done.returncode, done.stdout) == (0, reported), done.stderr
 
 
-# What is refused
+# Bad input
 
 
 def test_images_of_another_size_are_refused(workdir, images):
-    with pytest.raises(InputError, match=r"32x128.*takes 64x128.*--size=32x128"):
+    with pytest.raises(InputError, match=r"32x128.*expected 64x128.*--size=32x128"):
         load_exported(spec(workdir, "onnx")).label(images[:, :32])
 
 
 @pytest.mark.parametrize("size", [(15, 40), (40, 15)])
 def test_images_that_are_too_small_are_refused(size, workdir, images):
-    with pytest.raises(InputError, match=rf"images of {size[0]}x{size[1]}.*takes 16x16 \(height x width\) or more"):
+    with pytest.raises(InputError, match=rf"images of {size[0]}x{size[1]}.*expected 16x16 \(height x width\) or more"):
         load_exported(spec(workdir, "stablehlo")).label(images[:, : size[0], : size[1]])
 
 
@@ -193,14 +193,14 @@ def test_a_damaged_network_is_named(form, workdir, tmp_path):
 
 def test_a_network_without_its_file_is_named(workdir, tmp_path):
     shutil.copy(spec(workdir, "onnx"), tmp_path)
-    with pytest.raises(InputError, match=r"onnx\.onnx, which is not there"):
+    with pytest.raises(InputError, match=r"onnx\.onnx, which is missing"):
         load_exported(tmp_path / "onnx.json")
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "no JSON", '{"format": "onnx", "file": 3}'])
-def test_a_contract_of_another_form_is_named(content, tmp_path):
+def test_another_json_file_is_refused_by_name(content, tmp_path):
     (tmp_path / "a.json").write_text(content)
-    with pytest.raises(InputError, match=r"a\.json is not the JSON file"):
+    with pytest.raises(InputError, match=r"a\.json is not a JSON file of export\.py"):
         load_exported(tmp_path / "a.json")
 
 
@@ -218,21 +218,21 @@ def test_a_contract_of_another_form_is_named(content, tmp_path):
     ],
     ids=str,
 )
-def test_a_contract_that_was_changed_by_hand_is_named(change, workdir, tmp_path):
+def test_an_edited_json_file_is_refused_by_name(change, workdir, tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(json.loads(spec(workdir, "onnx").read_text()) | change))
-    with pytest.raises(InputError, match=r"a\.json is not the JSON file"):
+    with pytest.raises(InputError, match=r"a\.json is not a JSON file of export\.py"):
         load_exported(tmp_path / "a.json")
 
 
-def test_a_missing_contract_is_named(tmp_path):
+def test_a_missing_json_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"a\.json cannot be read: No such file"):
         load_exported(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize("missing", ["onnx", "nncf"])
-def test_a_package_that_is_missing_is_told_before_anything_is_done(missing, workdir, monkeypatch, capsys):
+def test_a_missing_package_is_named_before_anything_is_done(missing, workdir, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(InputError, match=f"--format=openvino-int8 needs {missing}, of the `export` extra"):
+    with pytest.raises(InputError, match=f"--format=openvino-int8 needs {missing}, from the `export` extra"):
         export(workdir, "openvino-int8")
     assert capsys.readouterr() == ("", "")
 
@@ -241,36 +241,36 @@ def test_a_package_that_is_missing_is_told_before_anything_is_done(missing, work
     ("form", "options", "message"),
     [
         ("torchscript", {}, "'torchscript'; expected one of stablehlo, onnx, openvino, openvino-int8"),
-        ("onnx", {"calibration": "."}, "--calibration is of no use to --format=onnx"),
-        ("onnx", {"images": 300}, "--images is of no use to --format=onnx"),
-        ("stablehlo", {"size": (64, 64)}, "--size is of no use to --format=stablehlo"),
+        ("onnx", {"calibration": "."}, "--calibration only applies to --format=openvino-int8, not onnx"),
+        ("onnx", {"images": 300}, "--images only applies to --format=openvino-int8, not onnx"),
+        ("stablehlo", {"size": (64, 64)}, "--size does not apply to --format=stablehlo"),
         ("onnx", {"size": (8, 64)}, "--size is 8x64; expected 64 pixels or more"),
         ("openvino-int8", {"images": 0}, "images 0; expected a whole number"),
         ("openvino-int8", {"calibration": "/no/such/folder"}, "/no/such/folder does not exist"),
     ],
 )
-def test_impossible_exports_are_refused_and_leave_what_was_there(form, options, message, workdir):
-    there = exported_files(workdir)
+def test_impossible_exports_are_refused_and_keep_earlier_ones(form, options, message, workdir):
+    before = exported_files(workdir)
     options = {name: pathlib.Path(value) if name == "calibration" else value for name, value in options.items()}
     with pytest.raises(InputError, match=message):
         export(workdir, form, **options)
-    assert exported_files(workdir) == there
+    assert exported_files(workdir) == before
 
 
 @pytest.mark.parametrize("form", ["onnx", "openvino"])
-def test_an_export_that_cannot_be_written_is_refused_and_leaves_what_was_there(form, workdir, monkeypatch):
+def test_an_export_that_cannot_be_written_is_refused_and_keeps_earlier_ones(form, workdir, monkeypatch):
     def fail(*_, **__):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    there = exported_files(workdir)
+    before = exported_files(workdir)
     monkeypatch.setattr(pathlib.Path, "write_bytes", fail)
     monkeypatch.setattr("gun_jax.export.openvino_network.write_network", fail)
     with pytest.raises(InputError, match=rf"cannot write .*{form}.* and {form}\.json: No space left on device; .*"):
         export(workdir, form)
-    assert exported_files(workdir) == there
+    assert exported_files(workdir) == before
 
 
-def test_a_folder_in_the_place_of_a_contract_is_told(random_run, tmp_path):
+def test_a_folder_in_the_place_of_the_json_file_is_named(random_run, tmp_path):
     shutil.copytree(random_run.workdir, tmp_path / "run")
     spec(tmp_path / "run", "onnx").mkdir(parents=True)
     with pytest.raises(InputError, match=r"cannot write .*onnx\.json: Is a directory; remove what is in the way"):

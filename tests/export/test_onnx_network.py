@@ -1,4 +1,4 @@
-"""Networks as ONNX: labels by onnxruntime against those of `predict`."""
+"""ONNX networks: labels by onnxruntime against those of `predict`."""
 
 import collections
 import types
@@ -91,14 +91,14 @@ def test_a_network_takes_any_number_of_images(final):
     np.testing.assert_array_equal(run(final.network, images), one_by_one)
 
 
-def test_guided_upsampling_is_one_grid_sample_and_batch_norm_is_gone(final):
+def test_guided_upsampling_is_one_grid_sample_and_batch_norm_is_folded(final):
     kinds = collections.Counter(node.op_type for node in final.network.graph.node)
     assert kinds["GridSample"] == 1
     assert "BatchNormalization" not in kinds
     assert "Gather" not in kinds
 
 
-def test_nodes_say_where_in_the_network_they_are(final):
+def test_names_of_nodes_contain_the_module(final):
     names = [node.name for node in final.network.graph.node if node.op_type == "Conv"]
     assert any("levels_6" in name and "conv2" in name for name in names)
 
@@ -112,7 +112,7 @@ def test_nodes_say_where_in_the_network_they_are(final):
     ],
     ids=["sine", "repeated", "NCHW"],
 )
-def test_an_operation_that_cannot_be_written_is_named(operation, named):
+def test_an_unsupported_operation_is_named(operation, named):
     with pytest.raises(InputError, match=named):
         convert(Graph(), operation, "x", jax.ShapeDtypeStruct((1, 4, 4, 2), jnp.float32))
 

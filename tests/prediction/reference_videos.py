@@ -1,4 +1,4 @@
-"""Videos and images of drawn scenes, for tests."""
+"""Videos and images of drawn scenes."""
 
 import cv2
 import numpy as np

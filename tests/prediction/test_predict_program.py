@@ -1,4 +1,4 @@
-"""predict.py as it is typed."""
+"""predict.py on the command line."""
 
 import importlib.util
 import pathlib
@@ -19,7 +19,6 @@ from gun_jax.runs.loading import load_checkpoint
 from gun_jax.weights.pretrained import FOLDER
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
-COUNT = 4  # of 9 things to label, that can be
 
 
 def predict(*arguments, cwd):
@@ -52,18 +51,18 @@ def labelled(place, random_run):
     return predict(*flags, "street.jpg", "shots", "drive.mp4", "gone.png", cwd=place)
 
 
-def test_all_that_can_be_read_is_labelled(labelled, place):
+def test_every_readable_input_is_labelled(labelled, place):
     found = {str(path.relative_to(place / "out")) for path in (place / "out").rglob("*") if path.is_file()}
     names = ["street", "a", "grey", "alpha", "turned"]
     frames = {f"drive_train_ids/{i:06}.png" for i in range(6)} | {"drive_overlay.mp4"}
     assert found == {f"{name}_{kind}" for name in names for kind in ("overlay.jpg", "train_ids.png")} | frames
 
 
-def test_what_cannot_be_used_is_named_in_a_line_each_and_the_status_is_2(labelled):
+def test_each_unreadable_input_is_reported_in_a_line_and_the_status_is_2(labelled):
     assert labelled.returncode == 2
-    assert re.search(r"^gone.png: there is no such file", labelled.stdout, re.M)
+    assert re.search(r"^gone.png: no such file", labelled.stdout, re.M)
     assert re.search(r"^image shots/broken.png is cut off", labelled.stdout, re.M)
-    assert labelled.stderr == "predict.py: 2 of 8 inputs could not be used as a whole; see above\n"
+    assert labelled.stderr == "predict.py: 2 of 8 inputs were unreadable or cut off; see above\n"
 
 
 def test_labels_are_the_network_s(labelled, place, random_run):
@@ -85,17 +84,16 @@ def test_the_labels_of_a_video_are_those_of_its_frames(labelled, place, random_r
     np.testing.assert_array_equal(found, expected)
 
 
-def test_what_was_done_is_told(labelled):
-    assert re.search(
-        r"^11 labelled, [\d.]+ frames/s after the first; wrote overlay, train_ids into out/", labelled.stdout, re.M
-    )
+def test_the_summary_counts_images_and_names_the_results(labelled):
+    summary = r"^labelled 11 images \([\d.]+ images/s after the first batch\); wrote overlay, train_ids to out/"
+    assert re.search(summary, labelled.stdout, re.M)
     assert re.search(r"^street.jpg: [a-z ]+ \d+ %", labelled.stdout, re.M)
 
 
-def test_by_default_the_network_that_comes_along_is_used_and_says_so(place, tmp_path):
+def test_the_pretrained_model_is_the_default_and_is_named(place, tmp_path):
     result = predict(place / "street.jpg", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "the network that comes with gun_jax, of 11 classes" in result.stdout
+    assert "using the pretrained model (11 CamVid classes)" in result.stdout
     assert sorted(path.name for path in (tmp_path / "predictions").iterdir()) == ["street_overlay.jpg"]
 
 
@@ -116,11 +114,11 @@ def test_batches_give_the_same_labels(place, tmp_path, labelled, random_run):
         (("--size=12", "street.jpg"), "--size is '12'; expected HEIGHTxWIDTH"),
         (("--write=", "street.jpg"), "nothing to write and nothing to show"),
         (("--write=labels", "street.jpg"), "--write 'labels'; expected one of overlay"),
-        (("--write=label_ids", "street.jpg"), "take train_ids"),
+        (("--write=label_ids", "street.jpg"), "use train_ids"),
         (("--workdir=gone", "street.jpg"), "gone holds no run"),
         (("--opacity=2", "street.jpg"), "--opacity is 2.0"),
         (("--show", "street.jpg"), "--show needs"),
-        (("gone.jpg",), "1 of 1 inputs could not be used"),
+        (("gone.jpg",), "1 of 1 inputs were unreadable"),
     ],
 )
 def test_bad_input_is_a_line_and_status_2(arguments, words, place, monkeypatch, tmp_path):
@@ -141,7 +139,7 @@ def test_ctrl_c_keeps_the_video_so_far(place, tmp_path, random_run):
     assert 0 < len(read_video(tmp_path / "out" / "long_overlay.mp4")[0]) < 1800
 
 
-def test_the_network_that_comes_along_is_small():
+def test_the_pretrained_model_is_small():
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 4e6
 
 

@@ -1,4 +1,4 @@
-"""What is written of labels."""
+"""Files of results."""
 
 import pathlib
 
@@ -34,7 +34,7 @@ def blend(image, labels, opacity):
     return image * (1 - opacity) + colors * opacity
 
 
-def test_a_image_has_all_kinds_under_its_name(tmp_path):
+def test_an_image_has_all_kinds_under_its_name(tmp_path):
     write(tmp_path, frame("in/a"))
     found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.*"))
     assert found == ["in/a_colors.png", "in/a_label_ids.png", "in/a_overlay.jpg", "in/a_train_ids.png"]
@@ -70,7 +70,7 @@ def test_a_video_makes_videos_and_folders_of_numbers(tmp_path):
     assert images.shape == (5, 64, 128, 3) and rate == 10.0
 
 
-def test_a_video_has_its_name_when_it_is_whole_and_not_before(tmp_path):
+def test_a_video_gets_its_name_when_it_is_complete(tmp_path):
     with Results(tmp_path, ["overlay"], CITYSCAPES, Painter(CITYSCAPES, 0.5)) as results:
         results.write(frame("a", 0, video=True), LABELS)
         assert not (tmp_path / "a_overlay.mp4").exists()
@@ -87,44 +87,44 @@ def test_a_camera_s_video_takes_the_time_that_the_frames_took(tmp_path):
 
 
 def test_cityscapes_numbers_of_other_classes_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"label_ids are Cityscapes' numbers.*sky, building"):
+    with pytest.raises(InputError, match=r"label_ids writes Cityscapes' label ids.*sky, building"):
         write(tmp_path, frame("a"), classes=CAMVID)
 
 
-def test_a_kind_that_there_is_not_is_refused_with_the_nearest(tmp_path):
+def test_an_unknown_kind_is_refused_with_the_nearest_one(tmp_path):
     with pytest.raises(InputError, match="did you mean 'train_ids'"):
         write(tmp_path, frame("a"), kinds=["trainids"])
 
 
 @pytest.mark.parametrize("opacity", [-0.1, 1.1, float("nan")])
-def test_an_opacity_that_is_none_is_refused(opacity):
+def test_an_opacity_out_of_range_is_refused(opacity):
     with pytest.raises(InputError, match=r"--opacity is .*; expected 0 .* to 1"):
         Painter(CITYSCAPES, opacity)
 
 
-def test_a_folder_that_cannot_be_written_is_told_for_images_and_videos(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_for_images_and_videos(tmp_path):
     (tmp_path / "file").touch()
     for video in (False, True):
         with pytest.raises(InputError, match="cannot write"):
             write(tmp_path / "file", frame("a", video=video), kinds=["overlay"])
 
 
-def test_a_video_that_lost_frames_is_told_and_not_kept(tmp_path, monkeypatch):
+def test_a_video_that_lost_frames_is_reported_and_deleted(tmp_path, monkeypatch):
     class FullDisk:
         fourcc = cv2.VideoWriter.fourcc
 
         def __init__(self, path, *_):
-            pathlib.Path(path).write_bytes(b"what there was room for")
+            pathlib.Path(path).write_bytes(b"what fitted")
 
         isOpened = write = release = lambda self, *_: True  # noqa: N815
 
     monkeypatch.setattr(cv2, "VideoWriter", FullDisk)
-    with pytest.raises(InputError, match="0 of 1 frames are there; make room"):
+    with pytest.raises(InputError, match="0 of 1 frames were written; free disk space"):
         write(tmp_path, frame("a", video=True), kinds=["overlay"])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_after_an_error_the_video_of_before_stays(tmp_path):
+def test_an_error_keeps_the_earlier_video(tmp_path):
     write(tmp_path, *(frame("a", number, video=True) for number in range(3)), kinds=["overlay"])
     with (
         pytest.raises(MemoryError),

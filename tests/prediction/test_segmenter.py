@@ -29,14 +29,14 @@ def predict(trained, images, size):
     return np.asarray(run(normal))
 
 
-def test_images_of_the_size_learned_are_labelled_as_the_network_does(segmenter, trained):
+def test_images_of_the_training_size_are_labelled_as_by_the_network(segmenter, trained):
     images = scenes(3)
     labels = segmenter(images)
     assert labels.dtype == np.uint8 and len(np.unique(labels)) > 5
     assert np.mean(labels == predict(trained, images, (64, 128))) > 0.9999  # batch norm is folded
 
 
-def test_of_larger_images_the_network_sees_shrunk_ones_and_labels_are_finer(segmenter, trained):
+def test_larger_images_are_shrunk_for_the_network_and_labelled_at_a_finer_size(segmenter, trained):
     images = scenes(1, (200, 400))  # 9.8 times the pixels
     labels = segmenter(images)
     assert labels.shape == (1, 200, 400)
@@ -63,7 +63,7 @@ def test_of_larger_images_the_network_sees_shrunk_ones_and_labels_are_finer(segm
         ((100, 10000), (360, 480), (64, 2688)),  # not more, where a side cannot be less
     ],
 )
-def test_what_the_network_sees_has_about_the_pixels_it_learned_from(shape, learned, expected):
+def test_the_input_has_about_as_many_pixels_as_the_training_images(shape, learned, expected):
     assert network_size(shape, learned) == expected
 
 
@@ -76,7 +76,7 @@ def test_what_the_network_sees_has_about_the_pixels_it_learned_from(shape, learn
         ((64, 64), (1, 1), (64, 64)),
     ],
 )
-def test_labels_are_decided_at_up_to_four_times_what_is_seen(seen, shape, expected):
+def test_labels_are_decided_at_up_to_four_times_the_input_size(seen, shape, expected):
     assert labels_size(seen, shape) == expected
 
 
@@ -88,7 +88,7 @@ def test_enlarging_takes_the_nearest_label():
 
 
 @pytest.mark.slow
-def test_the_reasons_of_labels_are_those_of_the_network(segmenter, trained):
+def test_labels_with_offsets_are_the_network_s(segmenter, trained):
     image = scenes(1)[0]
     labels, offsets = segmenter.predict_with_offsets(image)
     seen = trained.model.apply(
@@ -98,7 +98,7 @@ def test_the_reasons_of_labels_are_those_of_the_network(segmenter, trained):
     np.testing.assert_allclose(offsets, seen["offsets"][0], atol=1e-3)
 
 
-def test_openvino_labels_as_jax_does(trained, segmenter):
+def test_openvino_gives_the_labels_of_jax(trained, segmenter):
     for package in ("onnx", "gun_jax.export.quiet_openvino"):
         pytest.importorskip(package)
     images = scenes(2, (128, 256))

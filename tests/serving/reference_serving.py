@@ -1,4 +1,4 @@
-"""What tests of the live page share: a network whose labels are known, a server in a thread, and requests to it."""
+"""A network whose labels are known, a server in a thread, and requests to it."""
 
 import contextlib
 import email
@@ -21,10 +21,10 @@ CLASSES = ClassMap(("road", "car", "sky", "tree"), ((128, 64, 128), (0, 0, 142),
 
 
 class RedTells:
-    """Stands for a `Segmenter`: the class is the red of a pixel over 64, and all offsets point right, by 2 pixels."""
+    """Stands in for a `Segmenter`: the class is a pixel's red // 64, and every offset is 2 pixels to the right."""
 
     classes = CLASSES
-    most_pixels = 120 * 160
+    max_pixels = 120 * 160
 
     def __call__(self, images):
         return images[..., 0] // 64
@@ -34,7 +34,7 @@ class RedTells:
 
 
 class Gate(RedTells):
-    """Labels when it is opened; counts how many it is asked at once."""
+    """Waits until `open` is set; counts its calls, `count`, and how many run at once, `most`."""
 
     def __init__(self):
         self.open, self.inside, self.most, self.count = threading.Event(), 0, 0, 0
@@ -50,11 +50,11 @@ class Gate(RedTells):
 
 
 @contextlib.contextmanager
-def serving(labeller=None, most_bytes=10**6, **settings):
-    """A server in a thread: its address."""
+def serving(labeller=None, max_bytes=10**6, **settings):
+    """Runs a server in a thread and yields its address."""
     labeller = labeller or Labeller(RedTells(), 10**6)
     listening = listen("127.0.0.1", 0)
-    server = web_server(build_application(labeller, "tested", "jax", most_bytes, **settings))
+    server = web_server(build_application(labeller, "tested", "jax", max_bytes, **settings))
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
@@ -65,7 +65,7 @@ def serving(labeller=None, most_bytes=10**6, **settings):
 
 
 def ask(url, method, path, body=None, **headers):
-    """The answer to a request: status, headers and content. Names of headers have _ in place of -."""
+    """The response to a request: status, headers and content. Names of headers have _ instead of -."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, body, headers)
@@ -75,7 +75,7 @@ def ask(url, method, path, body=None, **headers):
 
 
 def parts_of_form(answer):
-    """The files of an answer that is a form, by name."""
+    """The files of a form by name."""
     head = f"Content-Type: {answer.headers['Content-Type']}\r\n\r\n".encode()
     parts = email.message_from_bytes(head + answer.content).get_payload()
     return {part.get_param("name", header="Content-Disposition"): part.get_payload(decode=True) for part in parts}
@@ -103,12 +103,12 @@ def quarters(height=96, width=128):
 
 
 def write_video(path, frames=50, size=(96, 128), codec="VP80"):
-    """A video, 25 frames a second, in which `quarters` change sides after each second."""
+    """A video, 25 frames a second, of `quarters`, mirrored in every other second."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 25, size[::-1])
     assert writer.isOpened()
     for i in range(frames):
-        picture = quarters(*size)
-        writer.write(np.ascontiguousarray((picture if i // 25 % 2 == 0 else picture[:, ::-1])[..., ::-1]))
+        image = quarters(*size)
+        writer.write(np.ascontiguousarray((image if i // 25 % 2 == 0 else image[:, ::-1])[..., ::-1]))
     writer.release()
 
 

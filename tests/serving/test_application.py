@@ -1,4 +1,4 @@
-"""The server of the live page, asked by HTTP."""
+"""The API of the web demo over HTTP."""
 
 import io
 import json
@@ -52,7 +52,7 @@ def scene():
 
 
 def refused(answer, status, *words):
-    """An answer of this status that tells in one line of these words."""
+    """Asserts that a response has this status and an error of one line with these words."""
     assert answer.status == status, answer.content
     line = json.loads(answer.content)["error"]
     assert len(line.splitlines()) == 1
@@ -82,7 +82,7 @@ def test_labels_and_offsets_are_the_network_s_for_the_same_image(trained, scene)
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])
-def test_a_photograph_that_a_camera_stored_turned_is_labelled_upright(url, orientation):
+def test_a_photograph_with_an_exif_rotation_is_labelled_upright(url, orientation):
     tags = Image.Exif()
     tags[0x0112] = orientation
     content = as_file(quarters(64, 96), "jpeg", exif=tags, quality=95)
@@ -92,7 +92,7 @@ def test_a_photograph_that_a_camera_stored_turned_is_labelled_upright(url, orien
     np.testing.assert_array_equal(labels[inside], upright[..., 0][inside] // 64)
 
 
-def test_answers_tell_the_time_of_each_part(url):
+def test_responses_report_the_time_of_each_part(url):
     for path in ("/api/label", "/api/explain"):
         timing = ask(url, "POST", path, as_file(quarters())).headers["Server-Timing"]
         parts = dict(part.split(";dur=") for part in timing.split(", "))
@@ -100,7 +100,7 @@ def test_answers_tell_the_time_of_each_part(url):
         assert all(0 < float(time) < 10_000 for time in parts.values())
 
 
-def test_the_page_is_told_classes_and_limits(url):
+def test_the_page_gets_classes_and_limits(url):
     facts = json.loads(ask(url, "GET", "/api/network").content)
     assert [(one["name"], tuple(one["color"])) for one in facts.pop("classes")] == list(
         zip(CLASSES.names, CLASSES.colors, strict=True)
@@ -109,16 +109,16 @@ def test_the_page_is_told_classes_and_limits(url):
     assert facts == limits | {"name": "tested", "engine": "jax"}
 
 
-def test_the_example_is_a_drawn_scene_of_the_size_that_a_webcam_s_images_are_sent_in(url):
+def test_the_example_is_a_drawn_scene_of_the_size_of_webcam_frames(url):
     answer = ask(url, "GET", "/api/example?number=7")
     np.testing.assert_array_equal(from_file(answer.content), SyntheticScenes(8, (120, 160))[7]["image"])
 
 
-# What is refused
+# Bad requests
 
 
 def png_of_size(width, height):
-    """A whole PNG file that promises so many pixels, and has none."""
+    """A PNG file whose header announces this size, without pixels."""
     chunks = [
         (b"IHDR", struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)),
         (b"IDAT", zlib.compress(b"")),
@@ -136,48 +136,48 @@ def png_of_size(width, height):
         (b"", ["not an image", "JPEG"]),
         (b"no image", ["not an image", "JPEG"]),
         (as_file(quarters())[:-30], ["cut off"]),
-        (as_file(quarters(), "gif"), ["not an image that is known", "PNG"]),
-        (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 100000 +X 100000\n", ["not an image that is known"]),
+        (as_file(quarters(), "gif"), ["not an image in a supported format", "PNG"]),
+        (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 100000 +X 100000\n", ["not an image in a supported format"]),
         (png_of_size(1001, 1000), ["1001x1000", "at most 1000000 pixels"]),
         (png_of_size(2**30, 2**30), ["too many pixels"]),
     ],
     ids=["empty", "text", "cut off", "GIF", "HDR", "too many pixels", "bomb"],
 )  # fmt: skip
-def test_what_is_no_image_is_refused_in_a_line(url, path, content, words):
+def test_a_bad_image_is_refused_in_a_line(url, path, content, words):
     refused(ask(url, "POST", path, content), 400, *words)
 
 
 @pytest.mark.parametrize("number", ["x", "-1", "1.5", "%C2%B2", "1" * 30])
-def test_an_example_of_no_number_is_refused(url, number):
+def test_an_example_number_that_is_no_number_is_refused(url, number):
     refused(ask(url, "GET", f"/api/example?number={number}"), 400, "number is", "whole number")
 
 
-def test_a_file_that_promises_to_be_too_large_is_refused_before_it_is_sent(url):
+def test_a_file_whose_announced_length_is_too_large_is_refused_before_it_is_sent(url):
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as connection:
         connection.sendall(b"POST /api/label HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000001\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
 
 
-def test_a_file_that_does_not_say_how_large_it_is_is_refused_where_it_gets_too_large(url):
+def test_a_file_of_unknown_length_is_refused_where_it_gets_too_large(url):
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20) as connection:
         connection.sendall(b"POST /api/label HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for _ in range(11):  # and it does not end
+        for _ in range(11):  # and it never ends
             connection.sendall(b"186a0\r\n" + bytes(100_000) + b"\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 413")
 
 
-def test_a_file_that_is_too_large_is_told_so_when_all_was_sent(url):
+def test_a_file_that_is_too_large_is_refused_when_all_was_sent(url):
     refused(ask(url, "POST", "/api/label", bytes(3 * 10**6)), 413, "larger than 1 MB")
 
 
-def test_a_file_of_the_largest_size_is_taken_and_one_of_a_byte_more_is_not():
+def test_a_file_of_the_largest_size_is_accepted_and_a_byte_more_is_not():
     content = as_file(quarters())
-    with serving(most_bytes=len(content)) as url:
+    with serving(max_bytes=len(content)) as url:
         assert ask(url, "POST", "/api/label", content).status == 200
         refused(ask(url, "POST", "/api/label", content + b"."), 413)
 
 
-def test_a_file_that_does_not_arrive_is_given_up():
+def test_a_file_that_does_not_arrive_in_time_is_refused():
     with (
         serving(seconds=0.2) as url,
         socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection,
@@ -198,17 +198,17 @@ def test_there_are_no_other_files(url, path):
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:80", "", "[::", "a b"]
 )
-def test_a_host_by_another_name_is_refused(url, host):
+def test_an_unknown_host_is_refused(url, host):
     for method, path in (("GET", "/"), ("GET", "/api/network"), ("POST", "/api/label")):
-        refused(ask(url, method, path, Host=host), 403, "not called")
+        refused(ask(url, method, path, Host=host), 403, "unknown host", "--names")
 
 
 @pytest.mark.parametrize("host", ["localhost", "LocalHost:8000", "127.0.0.1:80", "[::1]:8000", "192.168.1.5:8000"])
-def test_localhost_and_addresses_in_numbers_are_served(url, host):
+def test_localhost_and_ip_addresses_are_served(url, host):
     assert ask(url, "GET", "/", Host=host).status == 200
 
 
-def test_a_host_is_served_by_the_name_that_the_command_line_gives_it():
+def test_a_host_name_of_the_command_line_is_served():
     with serving(names=["Label.Example.org"]) as url:
         assert ask(url, "GET", "/", Host="label.example.org").status == 200
         own = {"Host": "label.example.org", "Origin": "https://label.example.org"}  # a web server in front does https
@@ -219,17 +219,17 @@ def test_a_host_is_served_by_the_name_that_the_command_line_gives_it():
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "https://127.0.0.1", "http://127.0.0.1:1", "http://localhost:8000", "null", "x"]
 )
-def test_what_the_page_of_another_site_sends_is_refused(url, origin):
+def test_posts_from_another_site_are_refused(url, origin):
     for path in ("/api/label", "/api/explain"):
         refused(ask(url, "POST", path, as_file(quarters()), Origin=origin), 403, "own page")
 
 
-def test_what_the_own_page_and_other_programs_send_is_taken(url):
+def test_posts_from_the_own_page_and_from_programs_are_accepted(url):
     for headers in ({"Origin": url}, {}):
         assert ask(url, "POST", "/api/label", as_file(quarters()), **headers).status == 200
 
 
-def test_all_answers_forbid_what_comes_from_elsewhere_and_keep_nothing(url):
+def test_every_response_has_the_security_headers_and_sets_no_cookie(url):
     answers = [
         ask(url, "GET", "/"),
         ask(url, "GET", "/main.js"),
@@ -275,7 +275,7 @@ def test_one_image_is_labelled_at_a_time_and_few_wait():
     assert gate.most == 1
 
 
-def test_who_goes_away_while_sending_leaves_the_place_to_others_and_nothing_is_said(capfd):
+def test_a_client_that_disconnects_while_sending_frees_its_place_silently(capfd):
     with serving() as url:
         for _ in range(MAX_AT_ONCE + 1):
             with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))) as connection:
@@ -284,7 +284,7 @@ def test_who_goes_away_while_sending_leaves_the_place_to_others_and_nothing_is_s
     assert capfd.readouterr() == ("", "")
 
 
-def test_images_of_those_who_went_away_while_they_waited_are_not_worked_at():
+def test_images_of_clients_that_disconnect_while_waiting_are_not_labelled():
     gate, content = Gate(), as_file(quarters())
     head = f"POST /api/label HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n".encode()
     with serving(Labeller(gate, 10**6)) as url:
@@ -303,14 +303,14 @@ def test_images_of_those_who_went_away_while_they_waited_are_not_worked_at():
     assert gate.count == 2
 
 
-def test_a_mistake_of_the_server_is_told_as_one_on_its_console_in_full_and_it_goes_on(capfd):
+def test_a_defect_of_the_server_is_an_internal_error_with_details_on_its_console_alone(capfd):
     class Wrong(RedTells):
         def predict_with_offsets(self, image):
             raise RuntimeError("secret of the inside")
 
     with serving(Labeller(Wrong(), 10**6)) as url:
         answer = ask(url, "POST", "/api/explain", as_file(quarters()))
-        refused(answer, 500, "mistake")
+        refused(answer, 500, "internal error")
         assert b"secret" not in answer.content
         assert "RuntimeError: secret of the inside" in capfd.readouterr().err
         assert ask(url, "POST", "/api/label", as_file(quarters())).status == 200

@@ -1,4 +1,4 @@
-"""serve.py as it is typed: what it says, what it refuses, and how it ends."""
+"""serve.py on the command line: its output, bad flags, and how it stops."""
 
 import contextlib
 import os
@@ -41,50 +41,50 @@ def program(random_run, tmp_path):
     """A server of a run, and its address."""
     process = start(f"--workdir={random_run.workdir}", "--port=0", cwd=tmp_path)
     try:
-        assert "compiling for images of" in process.stdout.readline()
+        assert "compiling for" in process.stdout.readline()
         yield process, re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())[0]
     finally:
         process.kill()
         process.wait()
 
 
-def end(process, number):
-    """Ends it by a signal: in time, with nothing said but that."""
+def stop(process, number):
+    """Stops it by a signal: soon, with one line of output."""
     begin = time.monotonic()
     process.send_signal(number)
     said, errors = process.communicate(timeout=60)
-    assert (process.returncode, said, errors) == (0, "ended\n", "")
+    assert (process.returncode, said, errors) == (0, "stopped\n", "")
     assert time.monotonic() - begin < 10
 
 
-def test_the_program_serves_a_run_until_it_is_told_to_end_though_it_compiles(program, random_run, tmp_path):
+def test_the_program_serves_a_run_and_stops_on_sigterm_even_while_it_compiles(program, random_run, tmp_path):
     process, url = program
     assert "<canvas" in ask(url, "GET", "/").content.decode()
     scene = SyntheticScenes(1, (64, 128))[0]["image"]
     labels = from_file(ask(url, "POST", "/api/label", as_file(scene)).content)
     np.testing.assert_array_equal(labels, Segmenter(load_checkpoint(random_run.workdir))(scene[None])[0])
-    # Another program at this port, of which nothing is loaded.
+    # A second server at this port fails before it loads a network.
     second = start("--workdir=nowhere", f"--port={url.rpartition(':')[2]}", cwd=tmp_path)
     said, line = second.communicate(timeout=60)
     assert (second.returncode, said, len(line.splitlines())) == (2, "", 1)
     assert "cannot listen at 127.0.0.1" in line and "--port" in line
-    threading.Thread(target=_ask_in_vain, args=(url,), daemon=True).start()
+    threading.Thread(target=_ask_while_stopping, args=(url,), daemon=True).start()
     time.sleep(0.3)
-    end(process, signal.SIGTERM)
+    stop(process, signal.SIGTERM)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_program(program):
-    end(program[0], signal.SIGINT)
+def test_ctrl_c_stops_the_program(program):
+    stop(program[0], signal.SIGINT)
 
 
-def _ask_in_vain(url):
+def _ask_while_stopping(url):
     with contextlib.suppress(OSError):
         ask(url, "POST", "/api/explain", as_file(SyntheticScenes(1, (96, 160))[0]["image"]))
 
 
-def test_a_place_where_it_cannot_listen_is_refused_in_a_line():
+def test_an_address_at_which_it_cannot_listen_is_refused_in_a_line():
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"cannot listen at 127.0.0.1, port {port}: .*; choose another --port"):
@@ -99,7 +99,7 @@ def test_a_place_where_it_cannot_listen_is_refused_in_a_line():
     ("host", "shown", "others"),
     [("127.0.0.1", "127.0.0.1", False), ("localhost", "127.0.0.1", False), ("0.0.0.0", "localhost", True)],
 )
-def test_the_address_that_is_told_can_be_opened(host, shown, others):
+def test_the_printed_address_can_be_opened(host, shown, others):
     with listen(host, 0) as listening:
         url = address(listening)
         assert url == f"http://{shown}:{listening.getsockname()[1]}"
@@ -123,7 +123,7 @@ def test_the_address_that_is_told_can_be_opened(host, shown, others):
     ],
     ids=lambda value: " ".join(value) if value[0].startswith("--") else "",
 )
-def test_a_bad_line_is_refused_in_one(tmp_path, arguments, words):
+def test_a_bad_flag_is_refused_in_a_line(tmp_path, arguments, words):
     program = start(*arguments, cwd=tmp_path)
     _, line = program.communicate(timeout=60)
     assert (program.returncode, len(line.splitlines())) == (2, 1), line
