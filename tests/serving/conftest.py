@@ -1,4 +1,4 @@
-"""A browser with a webcam that is not real, and the live page in it."""
+"""A browser with a fake webcam, and the web demo's page in it."""
 
 import pytest
 from reference_browser import open_browser, visit
@@ -21,7 +21,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def window(browser, url):
-    """One for all tests: a new one takes longer than most of them. At its end it tells of errors that any has seen."""
+    """One window for all tests: opening one takes longer than most of them. At its end it reports any logged error."""
     with visit(browser, url) as page:
         yield page
 

@@ -1,4 +1,4 @@
-"""What tests of the live page do in it, and see."""
+"""Actions on the web demo's page, and the colours it shows."""
 
 import time
 
@@ -10,7 +10,7 @@ ANSWERED = "document.querySelectorAll('#parts div').length > 0"
 
 
 def wait_for(page, condition):
-    """Waits until an expression holds; Playwright's own way would need a page that evaluates strings."""
+    """Waits until an expression holds. Playwright's own wait evaluates strings, which the page's policy forbids."""
     end = time.monotonic() + 30
     while not page.evaluate(condition):
         assert time.monotonic() < end, (condition, message(page))
@@ -37,7 +37,7 @@ def colors_shown(page):
 
 
 def blend(id, opacity):
-    """What a quarter looks like under the colour of its class."""
+    """The expected colour of a quarter under the colour of its class."""
     x, y = QUARTERS[id]
     return (1 - opacity) * quarters()[y, x] + opacity * np.array(CLASSES.colors[id])
 

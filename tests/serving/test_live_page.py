@@ -1,4 +1,4 @@
-"""The live page in a browser: images and offsets, with a network whose labels are known."""
+"""The web demo in a browser: images and offsets, with a network whose labels are known."""
 
 import base64
 import io
@@ -27,21 +27,21 @@ from gun_jax.visualisation import wheel_key
 # An image
 
 
-def test_an_empty_page_says_what_to_do_and_lists_the_classes(page):
+def test_an_empty_page_invites_images_and_lists_the_classes(page):
     assert page.is_visible("text=Drop an image or a video here")
     assert [row.split("\n")[0] for row in page.locator("#classes li").all_inner_texts()] == list(CLASSES.names)
-    assert page.text_content("#network") == "tested: 4 classes, engine jax"
+    assert page.text_content("#network") == "tested, 4 classes, engine: jax"
     assert page.is_disabled("#save") and page.is_hidden("#canvas")
 
 
-def test_a_image_is_shown_under_the_colours_of_its_labels(page):
+def test_an_image_is_shown_under_the_colours_of_its_labels(page):
     open_quarters(page)
     for id, shown in colors_shown(page).items():
         np.testing.assert_allclose(shown, blend(id, 0.5), atol=2)
     assert page.locator("#classes .share").all_inner_texts() == ["25 %"] * 4
 
 
-def test_a_image_can_be_dropped_on_the_page(page):
+def test_an_image_can_be_dropped_on_the_page(page):
     content = base64.b64encode(as_file(quarters())).decode()
     page.evaluate(
         """async (content) => {
@@ -78,7 +78,7 @@ def test_the_opacity_of_the_colours_follows_the_slider(page):
         np.testing.assert_allclose(colors_shown(page)[3], blend(3, opacity / 100), atol=2)
 
 
-def test_colours_or_the_image_can_be_seen_alone_and_nothing_is_asked_again(page):
+def test_colours_or_the_image_can_be_shown_alone_without_a_new_request(page):
     open_quarters(page)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
@@ -120,10 +120,10 @@ def test_the_class_under_the_pointer_is_named(page):
     assert page.is_hidden("#chip")
 
 
-def test_a_photograph_that_a_camera_stored_turned_lies_under_its_labels(page):
+def test_a_photograph_with_an_exif_rotation_lies_under_its_labels(page):
     tags = Image.Exif()
     tags[0x0112] = 6
-    stored = np.ascontiguousarray(np.rot90(quarters()))  # which turned to the right is upright
+    stored = np.ascontiguousarray(np.rot90(quarters()))  # upright when turned to the right
     open_file(page, "turned.jpg", "image/jpeg", as_file(stored, "jpeg", exif=tags, quality=95, subsampling=0))
     wait_for(page, ANSWERED)
     assert page.evaluate("[canvas.width, canvas.height]") == [128, 96]
@@ -131,7 +131,7 @@ def test_a_photograph_that_a_camera_stored_turned_lies_under_its_labels(page):
         np.testing.assert_allclose(shown, blend(id, 0.5), atol=6)
 
 
-def test_what_is_shown_can_be_saved(page):
+def test_the_view_can_be_saved(page):
     open_quarters(page)
     with page.expect_download() as download:
         page.click("#save")
@@ -142,23 +142,23 @@ def test_what_is_shown_can_be_saved(page):
         np.testing.assert_allclose(saved[y, x, :3], blend(id, 0.5), atol=2)
 
 
-def test_the_drawn_example_is_labelled_and_said_to_be_drawn(page):
+def test_the_example_is_labelled_and_called_synthetic(page):
     page.click("#example")
     wait_for(page, ANSWERED)
-    assert "drawn" in message(page)
+    assert "synthetic" in message(page)
     assert page.evaluate("[canvas.width, canvas.height]") == [160, 120]
 
 
 @pytest.mark.parametrize(
     ("name", "kind", "content", "words"),
     [
-        ("notes.txt", "text/plain", b"no image", "notes.txt is no image or video that this browser can show."),
-        ("large.png", "image/png", bytes(10**6 + 1), "large.png has 1.0 MB; expected at most 1.0 MB."),
+        ("notes.txt", "text/plain", b"no image", "notes.txt is not an image or video that this browser can open."),
+        ("large.png", "image/png", bytes(10**6 + 1), "large.png is 1.0 MB; the limit is 1.0 MB."),
         ("broken.webm", "video/webm", b"no video", "This browser cannot play broken.webm"),
     ],
     ids=["no image", "too large", "no video"],
 )
-def test_what_cannot_be_shown_is_told_in_a_sentence(page, name, kind, content, words):
+def test_a_file_that_cannot_be_opened_is_reported_in_a_sentence(page, name, kind, content, words):
     open_file(page, name, kind, content)
     page.wait_for_selector("#message.error")
     assert message(page).startswith(words)
@@ -193,11 +193,11 @@ def test_the_page_is_no_wider_than_its_window(browser, url, width, dark):
         assert min(shown) > 300  # beside each other, or else one below the other
 
 
-# What goes wrong
+# Errors
 
 
-@pytest.mark.parametrize("example", [False, True], ids=["images", "drawn streets"])
-def test_of_images_that_follow_each_other_fast_the_last_one_is_labelled(browser, example):
+@pytest.mark.parametrize("example", [False, True], ids=["images", "examples"])
+def test_of_images_opened_in_quick_succession_the_last_one_is_labelled(browser, example):
     gate, statuses = Gate(), []
     busy = "status of 503"  # logged by the browser, whatever the page makes of it
     with serving(Labeller(gate, 10**6)) as url, visit(browser, url, expected=busy) as window:
@@ -216,17 +216,17 @@ def test_of_images_that_follow_each_other_fast_the_last_one_is_labelled(browser,
         assert statuses.count(503) > 2 and gate.count == 1
         gate.open.set()
         wait_for(window, ANSWERED)
-        assert ("drawn" if example else "7.png, 128 x 96") in message(window)
+        assert ("synthetic" if example else "7.png, 128 x 96") in message(window)
         assert window.locator("#message.error").count() == 0
-        assert gate.count < 5  # who went away is not worked for
+        assert gate.count < 5  # cancelled requests are not labelled
 
 
-def test_a_mistake_of_the_page_itself_is_told_on_it_and_to_the_console(browser, url):
+def test_an_error_of_the_page_itself_is_shown_and_logged(browser, url):
     with visit(browser, url, expected="no such part") as window:
         window.wait_for_selector("#classes li")
         window.evaluate("createImageBitmap = () => Promise.resolve({ get width() { throw Error('no such part'); } })")
         with window.expect_event("pageerror") as thrown:
             open_file(window, "quarters.png", "image/png", as_file(quarters()))
         assert "no such part" in str(thrown.value)
-        assert message(window) == "This page made a mistake: no such part"
+        assert message(window) == "Error in this page: no such part"
         assert window.is_visible("#message.error")

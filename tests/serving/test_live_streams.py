@@ -1,4 +1,4 @@
-"""Videos and the webcam on the live page, in a browser, with a network whose labels are known."""
+"""Videos and the webcam on the web demo's page, with a network whose labels are known."""
 
 import time
 
@@ -18,7 +18,7 @@ def video(tmp_path_factory):
 
 
 class Traffic:
-    """What a page asks the server for labels: how often, and how many at once."""
+    """Counts a page's requests for labels, and how many run at once."""
 
     def __init__(self, page):
         self.count = self.inside = self.most = 0
@@ -67,7 +67,7 @@ def test_a_video_is_labelled_frame_by_frame(page, video):
     wait_for_frames(page)
     sides = set()
     for _ in range(200):
-        # The right half is at the left in each other second, and its labels go with it.
+        # In every other second the video is mirrored, and its labels with it.
         shown = colors_shown(page)
         mirrored = [1, 0, 3, 2]
         for side, ids in (("as it is", [0, 1, 2, 3]), ("mirrored", mirrored)):
@@ -79,10 +79,10 @@ def test_a_video_is_labelled_frame_by_frame(page, video):
     assert sides == {"as it is", "mirrored"}
     assert traffic.count > 3
     assert rate(page) > 1
-    assert page.text_content("#time").endswith("of 0:02")
+    assert page.text_content("#time").endswith("/ 0:02")
 
 
-def test_a_video_that_is_paused_asks_no_more_until_it_goes_on_or_is_moved(page, video):
+def test_a_paused_video_sends_no_requests_until_it_resumes_or_seeks(page, video):
     traffic = Traffic(page)
     open_file(page, "quarters.webm", "video/webm", video)
     wait_for_frames(page)
@@ -101,7 +101,7 @@ def test_a_video_that_is_paused_asks_no_more_until_it_goes_on_or_is_moved(page, 
     assert traffic.count > before + 3
 
 
-def test_offsets_of_a_paused_video_are_asked_for(page, video):
+def test_offsets_of_a_paused_video_are_requested(page, video):
     open_file(page, "quarters.webm", "video/webm", video)
     wait_for_frames(page)
     page.click("text=Pause")
@@ -114,7 +114,7 @@ def test_the_webcam_is_labelled_until_it_is_stopped(page):
     page.click("#webcam")
     wait_for_frames(page)
     assert page.evaluate("[canvas.width, canvas.height]") == [640, 480]
-    assert "keeps none" in message(page)
+    assert "does not store" in message(page)
     assert page.is_hidden("#position")
     assert rate(page) > 1
     page.evaluate("window.camera = document.getElementById('video').srcObject.getTracks()[0]")
@@ -126,7 +126,7 @@ def test_the_webcam_is_labelled_until_it_is_stopped(page):
     assert page.is_enabled("#save")
 
 
-def test_a_image_ends_the_webcam(page):
+def test_an_image_ends_the_webcam(page):
     page.click("#webcam")
     wait_for_frames(page)
     page.evaluate("window.camera = document.getElementById('video').srcObject.getTracks()[0]")

@@ -1,7 +1,7 @@
-// The list of classes: colours, shares of the pixels, and which of them are shown.
+// The list of classes: colours, shares of the pixels, and checkboxes that show or hide them.
 
 export class ClassList {
-  // `changed` is called when another choice of classes is to be shown.
+  // `changed` is called when the user shows or hides classes.
   constructor(list, classes, changed) {
     this.list = list;
     this.classes = classes;
@@ -34,7 +34,7 @@ export class ClassList {
     this.changed();
   }
 
-  // Red, green, blue, alpha of each id; classes that are not to be seen are transparent.
+  // Red, green, blue and alpha by class index; hidden classes are transparent.
   table() {
     const table = new Uint8Array(4 * 256);
     this.classes.forEach(({ color }, i) => {
@@ -43,7 +43,7 @@ export class ClassList {
     return table;
   }
 
-  // Tells the shares of the pixels: of `labels`, or none.
+  // Shows the shares of the pixels in `labels`, or none for null.
   showShares(labels) {
     this.rows.forEach(({ row, share }, i) => {
       const part = labels ? labels.counts[i] / labels.ids.length : 0;
@@ -53,7 +53,7 @@ export class ClassList {
     });
   }
 
-  // The largest classes in words.
+  // The largest classes and their shares as text.
   describe(labels) {
     return this.classes
       .map(({ name }, i) => ({ name, part: labels.counts[i] / labels.ids.length }))
@@ -64,7 +64,7 @@ export class ClassList {
       .join(", ");
   }
 
-  // Marks the row of a class, or none.
+  // Marks the row of a class, or none for null.
   mark(id) {
     this.rows.forEach(({ row }, i) => row.classList.toggle("marked", i === id));
   }

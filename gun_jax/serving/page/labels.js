@@ -1,8 +1,8 @@
-// Labels: the place of a class for each pixel.
+// Labels: the class index of each pixel.
 
-// Of a PNG file: {width, height, ids: Uint8Array, counts: pixels by id}.
+// Reads labels from a PNG file: {width, height, ids: Uint8Array, counts: pixels by id}.
 export async function readLabels(file) {
-  // As the numbers are: no colour management may touch them.
+  // The numbers are indices, so colour management must not change them.
   const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
@@ -18,7 +18,7 @@ export async function readLabels(file) {
   return { width, height, ids, counts };
 }
 
-// A canvas of labels in colours; `table` has four bytes for each id: red, green, blue, alpha.
+// Draws labels in colours on a new canvas; `table` has four bytes for each id: red, green, blue, alpha.
 export function paintLabels(labels, table) {
   const canvas = new OffscreenCanvas(labels.width, labels.height);
   const image = new ImageData(labels.width, labels.height);

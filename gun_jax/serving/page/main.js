@@ -1,4 +1,4 @@
-// The page: what its controls do.
+// The page's controls.
 import { ClassList } from "./classes.js";
 import { readLabels } from "./labels.js";
 import * as server from "./server.js";
@@ -8,15 +8,15 @@ import { Stream, toJpeg } from "./stream.js";
 
 const element = (id) => document.getElementById(id);
 const VIDEO_ENDING = /\.(mp4|m4v|mov|webm|mkv|avi|ogv|mpe?g)$/i;
-const PATIENCE = 800; // milliseconds, after which is told why it takes longer
-const PAUSE = 300; // milliseconds, after which a busy server is asked again
+const PATIENCE = 800; // milliseconds until the page says why the labels take longer
+const PAUSE = 300; // milliseconds until a busy server is asked again
 
 const stage = new Stage(element("canvas"));
 const speed = new Speed(element("speed"), element("rate"), element("parts"));
 const video = element("video");
-let network; // what the server tells of it
-let classes; // the list
-let turn = null; // what is shown: an image, a video or the webcam
+let network; // name, classes and limits, from the server
+let classes; // the list on the page
+let turn = null; // the open image, video or webcam
 let examples = 0;
 
 function tell(sentence, error = false) {
@@ -24,7 +24,7 @@ function tell(sentence, error = false) {
   element("message").classList.toggle("error", error);
 }
 
-// Whatever was shown before ends; its late answers are not looked at.
+// Opens an image, a video or the webcam; late answers for the one before are ignored.
 function begin(name, note = "") {
   end();
   turn = { name, note, file: null, stream: null, shown: false, answered: new Set(), asked: new AbortController() };
@@ -40,14 +40,14 @@ function end() {
   element("playback").hidden = true;
 }
 
-// Does something of a turn; what is refused is told.
+// Does some work for a turn, and shows its errors.
 async function attempt(mine, work) {
   try {
     await work();
   } catch (error) {
     if (mine !== turn || error.name === "AbortError") return;
     const refused = error instanceof server.Refusal;
-    tell(refused ? error.message : `This page made a mistake: ${error.message}`, true);
+    tell(refused ? error.message : `Error in this page: ${error.message}`, true);
     if (mine.stream) end();
     if (!mine.shown) showNothing();
     if (!refused) throw error; // for the console
@@ -56,12 +56,12 @@ async function attempt(mine, work) {
 
 const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE));
 
-// Shows a frame with its labels, when they are there; `file` is the frame as it is sent.
+// Requests the labels of a frame and shows them over it; `file` is the frame as an image file.
 async function label(mine, frame, file, parts = {}) {
   const wanted = stage.view === "offsets" ? "offsets" : "labels";
   const first = !mine.answered.has(wanted);
   const late = setTimeout(() => {
-    if (mine === turn && first) tell(`The first ${wanted} for a new size of image take some seconds.`);
+    if (mine === turn && first) tell(`The first ${wanted} of a new image size take some seconds.`);
   }, PATIENCE);
   try {
     const answer = await server.label(file, wanted === "offsets", mine.asked.signal);
@@ -72,7 +72,7 @@ async function label(mine, frame, file, parts = {}) {
     stage.show(frame, labels, offsets);
     classes.showShares(labels);
     stage.canvas.setAttribute("aria-label", `${mine.name}: ${classes.describe(labels)}`);
-    if (offsets) element("full-color").textContent = `${answer.fullColor.toPrecision(2)} pixels of the network's map`;
+    if (offsets) element("full-color").textContent = `${answer.fullColor.toPrecision(2)} pixels of the logit map`;
     speed.tell({ ...parts, ...answer.parts, draw: performance.now() - begin }, mine.stream !== null);
     if (first) tell(mine.note || `${mine.name}, ${frame.width} x ${frame.height}`);
     mine.answered.add(wanted);
@@ -82,7 +82,7 @@ async function label(mine, frame, file, parts = {}) {
   }
 }
 
-// Asks again as long as the server is busy with others.
+// Repeats a request while the server is busy.
 async function patiently(mine, ask) {
   const { signal } = mine.asked;
   for (;;) {
@@ -114,14 +114,14 @@ function showNothing() {
 
 async function openImage(mine, file) {
   if (file.size > network.most_bytes) {
-    const [size, most] = [file.size, network.most_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
-    throw new server.Refusal(`${mine.name} has ${size} MB; expected at most ${most} MB.`);
+    const [size, limit] = [file.size, network.most_bytes].map((bytes) => (bytes / 1e6).toFixed(1));
+    throw new server.Refusal(`${mine.name} is ${size} MB; the limit is ${limit} MB.`);
   }
   let frame;
   try {
     frame = await createImageBitmap(file);
   } catch {
-    throw new server.Refusal(`${mine.name} is no image or video that this browser can show.`);
+    throw new server.Refusal(`${mine.name} is not an image or video that this browser can open.`);
   }
   if (mine !== turn) return frame.close();
   showFrame(mine, frame);
@@ -149,7 +149,7 @@ async function play(mine, source) {
     await mine.stream.start(source);
   } catch {
     if (mine !== turn) return;
-    throw new server.Refusal(`This browser cannot play ${mine.name}; MP4 (H.264) and WebM are what most can play.`);
+    throw new server.Refusal(`This browser cannot play ${mine.name}; most browsers play MP4 (H.264) and WebM.`);
   }
   if (mine !== turn) return;
   element("playback").hidden = false;
@@ -164,35 +164,35 @@ function openFile(file) {
 }
 
 function openWebcam() {
-  const mine = begin("the webcam", "Webcam: its images go to the server of this page alone, which keeps none.");
+  const mine = begin("the webcam", "Webcam frames are sent only to the server of this page, which does not store them.");
   attempt(mine, async () => {
     if (!navigator.mediaDevices) {
-      throw new server.Refusal("Browsers give the webcam only to localhost, and to pages by https.");
+      throw new server.Refusal("Browsers allow the webcam only on localhost and on https pages.");
     }
     let camera;
     try {
       camera = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
     } catch (error) {
       const none = error.name === "NotFoundError";
-      throw new server.Refusal(none ? "There is no webcam." : `The browser does not give the webcam: ${error.message}.`);
+      throw new server.Refusal(none ? "No webcam found." : `The browser denies the webcam: ${error.message}.`);
     }
     if (mine !== turn) return camera.getTracks().forEach((track) => track.stop());
     camera.getVideoTracks()[0].addEventListener("ended", () => {
-      if (mine === turn) end(), tell("The webcam is gone.", true);
+      if (mine === turn) end(), tell("The webcam was disconnected.", true);
     });
     await play(mine, camera);
   });
 }
 
 function openExample() {
-  const mine = begin("a drawn street", "A drawn street; the network may not have learned from drawings.");
+  const mine = begin("example", "A synthetic street scene; the network may not have been trained on such images.");
   const number = examples++;
   attempt(mine, async () => {
     await openImage(mine, await patiently(mine, () => server.example(number, mine.asked.signal)));
   });
 }
 
-// Once more, as when offsets are asked for that were not before.
+// Requests the current frame again, e.g. when the user asks for its offsets.
 function again() {
   if (turn?.stream && !turn.stream.over) turn.stream.refresh();
   else if (turn?.file) {
@@ -211,13 +211,13 @@ function choose(view) {
   if (view === "offsets" && !stage.offsets) again();
 }
 
-function image() {
+function canvasAsPng() {
   return new Promise((resolve) => stage.canvas.toBlob(resolve, "image/png"));
 }
 
 async function save() {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await image());
+  link.href = URL.createObjectURL(await canvasAsPng());
   link.download = `${turn.name.replace(/\.\w+$/, "").replaceAll(" ", "-")}-${stage.view}.png`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
@@ -225,10 +225,10 @@ async function save() {
 
 async function copy() {
   try {
-    await navigator.clipboard.write([new ClipboardItem({ "image/png": image() })]);
-    tell("Copied.");
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": canvasAsPng() })]);
+    tell("Copied to the clipboard.");
   } catch {
-    tell("The browser does not let this page copy; save it instead.", true);
+    tell("The browser denies the clipboard; use Save as PNG.", true);
   }
 }
 
@@ -282,7 +282,7 @@ function listen() {
   video.addEventListener("timeupdate", () => {
     if (!Number.isFinite(video.duration)) return;
     element("position").value = video.currentTime / video.duration;
-    element("time").textContent = `${minutes(video.currentTime)} of ${minutes(video.duration)}`;
+    element("time").textContent = `${minutes(video.currentTime)} / ${minutes(video.duration)}`;
   });
 
   const drop = (event, files) => {
@@ -303,7 +303,7 @@ try {
   network = await server.network();
   classes = new ClassList(element("classes"), network.classes, () => stage.set({ table: classes.table() }));
   stage.table = classes.table();
-  element("network").textContent = `${network.name}: ${network.classes.length} classes, engine ${network.engine}`;
+  element("network").textContent = `${network.name}, ${network.classes.length} classes, engine: ${network.engine}`;
   listen();
 } catch (error) {
   if (!(error instanceof server.Refusal)) throw error;

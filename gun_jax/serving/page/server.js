@@ -1,4 +1,4 @@
-// What the server is asked. What it refuses is an Error with a sentence for the user.
+// Requests to the server; a refused one throws an Error with a message for the user.
 
 export class Refusal extends Error {
   constructor(sentence, busy = false) {
@@ -7,30 +7,30 @@ export class Refusal extends Error {
   }
 }
 
-// The body of an answer, as `read` gives it, and its headers.
+// The body of a response, read by `read`, and its headers.
 async function ask(path, read, options) {
   try {
     const response = await fetch(path, options);
     if (response.ok) return [await read(response), response.headers];
-    const answer = await response.json().catch(() => ({ error: `the server answers with status ${response.status}` }));
+    const answer = await response.json().catch(() => ({ error: `the server responds with status ${response.status}` }));
     throw new Refusal(`${answer.error[0].toUpperCase()}${answer.error.slice(1)}.`, response.status === 503);
   } catch (error) {
     if (error instanceof Refusal || error.name === "AbortError") throw error;
-    throw new Refusal("The server does not answer. Is serve.py still running?");
+    throw new Refusal("The server does not respond. Is serve.py still running?");
   }
 }
 
-// The names and colours of the classes, the engine, the limits.
+// The name of the network, its classes and colours, the engine, and the limits.
 export async function network() {
   return (await ask("api/network", (response) => response.json()))[0];
 }
 
-// A drawn scene: a PNG file.
+// A drawn scene as a PNG file.
 export async function example(number, signal) {
   return (await ask(`api/example?number=${number}`, (response) => response.blob(), { signal }))[0];
 }
 
-// The labels of an image file, and its offsets if they are wanted, as PNG files; and the milliseconds of the parts.
+// The labels of an image file, and on request its offsets, as PNG files; and the milliseconds of each part.
 export async function label(file, withOffsets, signal) {
   const begin = performance.now();
   const [path, read] = withOffsets

@@ -1,15 +1,15 @@
-// How fast it goes: frames a second, and the milliseconds of each part.
+// Frames a second, and the milliseconds of each part.
 
 const PARTS = {
-  jpeg: "JPEG in the browser",
-  sending: "sending and waiting",
+  jpeg: "JPEG encoding",
+  sending: "network and queue",
   decode: "decoding",
-  label: "labelling",
-  encode: "packing as PNG",
+  label: "inference",
+  encode: "PNG encoding",
   draw: "drawing",
 };
-const REMEMBERED = 20; // answers, for the rate
-const LONGEST = 3000; // milliseconds that they may lie back
+const REMEMBERED = 20; // answers that the rate is computed from
+const LONGEST = 3000; // milliseconds; older answers do not count
 const SMOOTHING = 0.2; // the weight of a new answer in the milliseconds
 
 export class Speed {
@@ -27,7 +27,7 @@ export class Speed {
     this.list.replaceChildren();
   }
 
-  // Tells of one answer; `parts` are milliseconds by name. Of a stream the rate is told, too.
+  // Shows the milliseconds of an answer by part; for a stream also the rate.
   tell(parts, stream) {
     for (const [name, time] of Object.entries(parts)) {
       const before = stream ? (this.parts[name] ?? time) : time;
@@ -38,10 +38,10 @@ export class Speed {
     this.times = [...this.times, now].slice(-REMEMBERED).filter((time) => time > now - LONGEST);
     const seconds = (now - this.times[0]) / 1000;
     const known = stream && seconds > 0;
-    this.rate.textContent = known ? `${((this.times.length - 1) / seconds).toFixed(1)} frames a second` : "";
+    this.rate.textContent = known ? `${((this.times.length - 1) / seconds).toFixed(1)} frames/s` : "";
     const shown = Object.keys(PARTS).filter((name) => name in this.parts);
     const sum = shown.reduce((sum, name) => sum + this.parts[name], 0);
-    const rows = [...shown.map((name) => [PARTS[name], this.parts[name]]), ["in total", sum]];
+    const rows = [...shown.map((name) => [PARTS[name], this.parts[name]]), ["total", sum]];
     this.list.replaceChildren(...rows.map(([name, time]) => row(name, `${time.toFixed(1)} ms`)));
   }
 }

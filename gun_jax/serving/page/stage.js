@@ -1,4 +1,4 @@
-// The canvas: an image, its labels over it, or its offsets.
+// The canvas: an image, labels over it, or offsets.
 import { paintLabels } from "./labels.js";
 
 export class Stage {
@@ -14,7 +14,7 @@ export class Stage {
     this.colored = null; // the labels in the colours of `table`
   }
 
-  // Shows a frame, an ImageBitmap, which is the stage's from then on, with what is known of it.
+  // Shows a frame, an ImageBitmap that the stage closes later, with its labels and offsets.
   show(frame, labels = null, offsets = null) {
     if (this.frame !== frame) this.frame?.close();
     this.offsets?.close();
@@ -30,7 +30,7 @@ export class Stage {
     Object.assign(this, { frame: null, labels: null, offsets: null, colored: null });
   }
 
-  // Changes how it is shown.
+  // Changes the view, the opacity or the colours.
   set(changes) {
     Object.assign(this, changes);
     if ("table" in changes) this.colored = null;
@@ -57,7 +57,7 @@ export class Stage {
     }
   }
 
-  // The class at a place of the window, or null.
+  // The class at a position in the window, or null.
   classAt(x, y) {
     const box = this.canvas.getBoundingClientRect();
     const [across, down] = [(x - box.left) / box.width, (y - box.top) / box.height];

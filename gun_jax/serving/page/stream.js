@@ -1,4 +1,4 @@
-// A video or a webcam, of which one frame at a time is worked at: the next one is taken when that is done.
+// A video or webcam whose frames are processed one at a time; frames that come meanwhile are skipped.
 
 export class Stream {
   // `work` is called with each frame, an ImageBitmap, and awaited.
@@ -35,18 +35,18 @@ export class Stream {
     await video.play();
   }
 
-  // Works at frames until the stream is stopped.
+  // Processes frames until the stream is stopped.
   async run() {
     while (!this.over) {
       if (!this.fresh) await new Promise((resolve) => (this.wake = resolve));
       if (this.over) return;
       this.fresh = false;
-      const frame = await createImageBitmap(this.video).catch(() => null); // none, while it looks for its place
+      const frame = await createImageBitmap(this.video).catch(() => null); // it fails while the video seeks
       if (frame) await this.work(frame);
     }
   }
 
-  // Has the current frame worked at, once more if it was already.
+  // Processes the current frame, even if it was processed before.
   refresh() {
     this.fresh = true;
     this.wake();
@@ -64,9 +64,9 @@ export class Stream {
   }
 }
 
-// A frame as a JPEG file of at most so many pixels.
-export async function toJpeg(frame, mostPixels) {
-  const scale = Math.min(1, Math.sqrt(mostPixels / (frame.width * frame.height)));
+// A frame as a JPEG file, shrunk to at most `maxPixels`.
+export async function toJpeg(frame, maxPixels) {
+  const scale = Math.min(1, Math.sqrt(maxPixels / (frame.width * frame.height)));
   const [width, height] = [frame.width, frame.height].map((side) => Math.max(1, Math.floor(side * scale)));
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d");
