@@ -2,7 +2,7 @@
 
 const PARTS = {
   jpeg: "JPEG encoding",
-  sending: "network and queue",
+  sending: "transfer and queue",
   decode: "decoding",
   label: "inference",
   encode: "PNG encoding",
