@@ -18,7 +18,7 @@ import gun_jax
 ROOT = pathlib.Path(__file__).parents[1]
 # The programs, and the inner parts of what other modules offer; some of these need an extra.
 INTERNAL = re.compile(
-    r"gun_jax\.(benchmark|programs|command_line|torch_pickle|data\.synthetic\.|models\.(calls|winograd)"
+    r"gun_jax\.(benchmark|programs|command_line|data\.synthetic\.|models\.(calls|winograd)"
     r"|export\.(onnx|openvino|quiet)_)"
 )
 # Where Python finds classes that are offered elsewhere; tags that colour it may stand between the parts.

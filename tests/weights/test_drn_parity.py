@@ -125,5 +125,5 @@ def test_a_state_dictionary_with_its_metadata_and_inside_a_checkpoint_comes_back
 
 def test_a_whole_module_is_refused_by_the_name_of_its_class(tmp_path):
     save(tmp_path / "x.pth", torch.nn.Conv2d(1, 1, 1))
-    with pytest.raises(InputError, match=r"asks for torch\.nn\.modules\.conv\.Conv2d, and was not run"):
+    with pytest.raises(InputError, match=r"asks for torch\.nn\.modules\.conv\.Conv2d, which was not run"):
         read_torch_file(tmp_path / "x.pth")
