@@ -1,4 +1,4 @@
-"""The weights of a trained network in one small file, which a folder holds in place of checkpoints."""
+"""The weights of a trained network in one small file, instead of checkpoints."""
 
 import io
 import json
@@ -16,28 +16,28 @@ from gun_jax.errors import InputError
 from gun_jax.system.files import atomic_write
 
 NAME = "weights.npz"
-_SEPARATOR = "/"  # in the path of an array, which these have not:
+_SEPARATOR = "/"  # in the paths of arrays; not in the names of the other entries:
 _STEP, _NETWORK = "step", "network"
 
 
 def write_weights(path: pathlib.Path, variables: Mapping[str, Any], network: dict[str, Any], step: int) -> None:
-    """Writes variables: a NumPy archive by their paths ("params/encode/.../kernel"); kernels in 16 bits, others in 32.
+    """Writes a NumPy archive with an array for each path ("params/encode/.../kernel").
 
     Args:
-      path: of the file.
-      variables: "params" and "batch_stats", float32.
-      network: what it is, JSON values (see `gun_jax.configuration.describe_network`).
-      step: of the training.
+      path: the file.
+      variables: "params" and "batch_stats", float32. Kernels are written as float16, all others as float32.
+      network: JSON values that describe the network (see `gun_jax.configuration.describe_network`).
+      step: the training step.
 
     Raises:
-      InputError: a number is too large for 16 bits, or the file cannot be written.
+      InputError: a number is too large for float16, or the file cannot be written.
     """
     flat = flax.traverse_util.flatten_dict(jax.device_get(variables), sep=_SEPARATOR)
     small: dict[str, Any] = {}
     for name, array in flat.items():
         if np.ndim(array) > 1:
             if np.abs(array).max() > np.finfo(np.float16).max:
-                raise InputError(f"cannot write {path}: {name} holds numbers beyond 65504, the most that 16 bits have")
+                raise InputError(f"cannot write {path}: {name} holds numbers beyond 65504, the largest of float16")
             array = array.astype(np.float16)
         small[name] = array
     content = io.BytesIO()
@@ -47,17 +47,17 @@ def write_weights(path: pathlib.Path, variables: Mapping[str, Any], network: dic
 
 
 def read_weights(path: pathlib.Path, network: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Reads what `write_weights` wrote.
+    """Reads a file that `write_weights` wrote.
 
     Args:
-      path: of the file.
-      network: what it has to be of; the version may be another.
+      path: the file.
+      network: the description of the expected network; the version may differ.
 
     Returns:
       The variables, float32 on the first device, and the step.
 
     Raises:
-      InputError: the file cannot be read, is something else, or is of another network.
+      InputError: the file cannot be read, holds something else, or belongs to another network.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -67,10 +67,12 @@ def read_weights(path: pathlib.Path, network: dict[str, Any]) -> tuple[dict[str,
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is not a file of weights that export.py wrote, or is damaged: {error}") from error
+        raise InputError(f"{path} is not a weights file that export.py wrote, or is damaged: {error}") from error
     if differing:
         name = differing[0]
-        raise InputError(f"{path} is of another network: {name} is {saved[name]!r} there and {network[name]!r} here")
+        raise InputError(
+            f"{path} belongs to another network: {name} is {saved[name]!r} there and {network[name]!r} here"
+        )
     device = jax.local_devices()[0]
     wide = {name: jax.device_put(array.astype(jnp.float32), device) for name, array in flat.items()}
     return flax.traverse_util.unflatten_dict(wide, sep=_SEPARATOR), step

@@ -159,11 +159,13 @@ def test_halves_become_float32(d22, weights, tmp_path):
 @pytest.mark.parametrize(("of", "variant"), [("d38", "d22"), ("d54", "d38"), ("c26", "d22"), ("d22", "c26")])
 def test_a_file_of_another_variant_is_refused_by_which_it_is(tmp_path, of, variant):
     path = write_light(tmp_path / "x.pth", published(of))
-    message = refused(path, variant, f"variant {variant!r}", f"those of {of!r}")
+    message = refused(
+        path, variant, f"variant {variant!r}", f"it is a DRN of variant {of!r}; set config.model.variant={of}"
+    )
     assert len(message) < 200 + len(str(path))
 
 
-def test_missing_left_over_and_misshapen_names_are_each_told(tmp_path):
+def test_missing_left_over_and_misshapen_names_are_each_reported(tmp_path):
     shapes = published("d22")
     del shapes["layer3.0.bn1.bias"]
     shapes["layer3.0.bn1.offset"] = (64,)
@@ -172,14 +174,14 @@ def test_missing_left_over_and_misshapen_names_are_each_told(tmp_path):
     refused(
         write_light(tmp_path / "x.pth", shapes),
         "d22",
-        "missing: layer3.0.bn1.bias;",
+        "missing: params/levels_3/layers_0/conv1/norm/bias;",
         "left over: layer3.0.bn1.offset;",
-        "layer0.0.weight (16, 3, 3, 3) in place of (16, 3, 7, 7)",
-        "fc.weight (10, 512) in place of (10, 512, 1, 1)",
+        "layer0.0.weight (3, 3, 3, 16) instead of (7, 7, 3, 16)",
+        "fc.weight (10, 512) instead of (1, 1, 512, 10)",
     )
 
 
-def test_dozens_of_names_are_counted(tmp_path):
+def test_of_many_names_three_are_shown_and_the_others_counted(tmp_path):
     names = [f"features.{i}.weight" for i in range(40)]
     message = refused(write_light(tmp_path / "x.pth", dict.fromkeys(names, (3,))), "d22", "left over: ", "and 37 more")
     assert all(name in message for name in names[:3]) and names[3] not in message
@@ -187,17 +189,18 @@ def test_dozens_of_names_are_counted(tmp_path):
 
 @pytest.mark.parametrize("shape", [(), (0, 512, 1, 1), (512,)])
 def test_a_classifier_of_no_possible_shape_is_refused(tmp_path, shape):
-    refused(write_light(tmp_path / "x.pth", published("d22") | {"fc.weight": shape}), "d22", f"fc.weight {shape}")
+    path = write_light(tmp_path / "x.pth", published("d22") | {"fc.weight": shape})
+    refused(path, "d22", "misshapen: fc.weight (")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, "integers"])
-def test_numbers_that_are_no_finite_floats_are_refused(d22, tmp_path, value):
+def test_numbers_that_are_not_finite_floats_are_refused(d22, tmp_path, value):
     name = "layer4.1.bn2.running_var"
     changed = np.ones(128, np.int64)
     if value != "integers":
         changed = d22[1][name].copy()
         changed[77] = value
-    refused(write(tmp_path / "x.pth", d22[1] | {name: changed}), "d22", f"{name} has numbers that are no finite floats")
+    refused(write(tmp_path / "x.pth", d22[1] | {name: changed}), "d22", f"not finite floats: {name}")
 
 
 def test_an_unknown_variant_is_refused(d22):
@@ -331,7 +334,7 @@ def test_another_file_is_another_run(start, random_run):
 def test_a_file_that_cannot_be_used_is_told_before_the_data_are_opened(start, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "_open_data", lambda _: pytest.fail("the data were opened"))
     start.model.variant = "c26"
-    with pytest.raises(InputError, match=r"those of 'd22'; name that variant"):
+    with pytest.raises(InputError, match=r"it is a DRN of variant 'd22'; set config.model.variant=d22"):
         train(start, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

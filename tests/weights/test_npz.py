@@ -1,4 +1,4 @@
-"""The small folder of weights: written by export.py, read as a workdir."""
+"""The small folder of weights that export.py writes and that is read as a workdir."""
 
 import json
 import shutil
@@ -50,7 +50,7 @@ def test_it_scores_as_the_run_does(folder, random_run):
     assert ours["step"] == 7
 
 
-def test_paths_of_the_machine_do_not_go_along(random_run, tmp_path):
+def test_paths_of_the_machine_are_left_out(random_run, tmp_path):
     shutil.copytree(random_run.workdir, tmp_path / "run")
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
     saved["config"]["data"]["dir"] = saved["config"]["init"] = "/home/me"
@@ -76,7 +76,7 @@ def test_weights_of_another_version_are_read(tmp_path):
     assert step == 5 and jax.tree.structure(variables) == jax.tree.structure(VARIABLES)
 
 
-def test_numbers_that_16_bits_do_not_have_are_refused(tmp_path):
+def test_numbers_beyond_float16_are_refused(tmp_path):
     with pytest.raises(InputError, match="params/kernel holds numbers beyond 65504"):
         write_weights(tmp_path / NAME, {"params": {"kernel": np.float32([[-7e4]])}}, NETWORK, 5)
     assert not (tmp_path / NAME).exists()
@@ -87,18 +87,18 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, share):
     write_weights(tmp_path / NAME, VARIABLES, NETWORK, 5)
     content = (tmp_path / NAME).read_bytes()
     (tmp_path / NAME).write_bytes(content[: int(share * len(content))])
-    with pytest.raises(InputError, match=r"is not a file of weights that export.py wrote, or is damaged"):
+    with pytest.raises(InputError, match=r"is not a weights file that export.py wrote, or is damaged"):
         read_weights(tmp_path / NAME, NETWORK)
 
 
 def test_a_pickle_is_not_run(tmp_path):
     with open(tmp_path / NAME, "wb") as file:
         np.save(file, np.array([{"a": 1}], object), allow_pickle=True)
-    with pytest.raises(InputError, match="is not a file of weights"):
+    with pytest.raises(InputError, match="is not a weights file"):
         read_weights(tmp_path / NAME, NETWORK)
 
 
 def test_an_archive_of_other_arrays_is_refused(tmp_path):
     np.savez(tmp_path / NAME, kernel=np.zeros(3))
-    with pytest.raises(InputError, match="is not a file of weights"):
+    with pytest.raises(InputError, match="is not a weights file"):
         read_weights(tmp_path / NAME, NETWORK)
