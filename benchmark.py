@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Times the networks of the paper's Tables 1, 2 and 4 on the device at hand, beside the paper's figures.
+"""Times the networks of the paper's Tables 1, 2 and 4 on this machine, beside the paper's figures.
 
     python benchmark.py [--tables=1,2,4] [--size=512x1024] [--markdown=docs/tables.md]
     python benchmark.py --peers [--parts=labels,training] [--markdown=docs/peers.md]
+    python benchmark.py --against=CHECKOUT [--parts=labels,gum,training,training-large]
 
-The size is what the medium branch sees: half of the original image in each direction. With --peers: the final network
-beside PyTorch and OpenVINO (the `parity` and `export` extras), its memory, scaling, input pipeline and start-up.
+The size is that of the medium branch's input: half of the original image in each direction. With --peers: the final
+network beside PyTorch and OpenVINO (the `parity` and `export` extras), its memory, scaling, input pipeline and start.
+With --against: the final network beside itself in another checkout of this project, which has a .venv of its own.
 """
 
 import pathlib
@@ -17,44 +19,43 @@ from gun_jax.errors import InputError
 from gun_jax.programs import command_line
 
 _TABLES = flags.DEFINE_list("tables", ["1", "2", "4"], "Tables of the paper.")
-_SIZE = flags.DEFINE_string("size", "512x1024", "HEIGHTxWIDTH of what the medium branch sees, and of the labels.")
-_ROUNDS = flags.DEFINE_integer("rounds", 9, "How often each network or case runs; scaling and start-up have their own.")
+_SIZE = flags.DEFINE_string("size", "512x1024", "HEIGHTxWIDTH of the medium branch's input, and of the labels.")
+_ROUNDS = flags.DEFINE_integer("rounds", 9, "Number of rounds; scaling and start-up have numbers of their own.")
 _WIDTH = flags.DEFINE_float("width", 1.0, "Factor on all channels.")
-_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Of convolutions and activations.")
-_PEERS = flags.DEFINE_bool("peers", False, "Sets the final network beside its peers in place of the paper's tables.")
-_PARTS = flags.DEFINE_list("parts", [], "Of --peers: some of labels, gum, export, training, ...; by default all.")
-_MARKDOWN = flags.DEFINE_string(
-    "markdown", None, "File to write the tables into; of --peers, the parts that it measures."
-)
+_DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "Dtype of convolutions and activations.")
+_PEERS = flags.DEFINE_bool("peers", False, "Compares the final network with its peers.")
+_AGAINST = flags.DEFINE_string("against", None, "Folder of another checkout to compare the final network with.")
+_PARTS = flags.DEFINE_list("parts", [], "Parts of --peers or --against, e.g. labels,gum; by default all of them.")
+_MARKDOWN = flags.DEFINE_string("markdown", None, "File for the tables; with --peers, the parts it measures.")
 _OF_TABLES = "tables", "size", "width", "dtype", "compilation_cache"
 
 
 def main() -> None:
     command = " ".join(["benchmark.py", *sys.argv[1:]])
     markdown = pathlib.Path(_MARKDOWN.value) if _MARKDOWN.value else None
-    for name in _OF_TABLES if _PEERS.value else ("parts",):
+    mode = "--peers" if _PEERS.value else "--against" if _AGAINST.value else ""
+    unused = (*_OF_TABLES, *(("against",) if _PEERS.value else ("markdown",))) if mode else ("parts",)
+    for name in unused:
         if flags.FLAGS[name].present:
-            raise InputError(f"--{name} is of no use {'to' if _PEERS.value else 'without'} --peers; leave it out")
-    if _PEERS.value:
-        from benchmarks.report import PARTS, report  # after the flags: bad ones are told at once
+            raise InputError(f"--{name} has no effect {f'with {mode}' if mode else 'without --peers'}; leave it out")
+    # The measuring modules take long to import: wrong flags are refused before.
+    if mode:
+        from benchmarks.peers import AGAINST_GROUPS
+        from benchmarks.report import PARTS, report, report_against
 
-        report(pathlib.Path(__file__).parent, _PARTS.value or list(PARTS), _ROUNDS.value, markdown, command)
+        if _PEERS.value:
+            report(pathlib.Path(__file__).parent, _PARTS.value or list(PARTS), _ROUNDS.value, markdown, command)
+        else:
+            report_against(pathlib.Path(_AGAINST.value), _PARTS.value or AGAINST_GROUPS, _ROUNDS.value)
         return
     size = command_line.parse_size("--size", _SIZE.value)
     strange = [table for table in _TABLES.value if not table.strip().isdecimal()]
     if strange:
-        raise InputError(f"--tables has {strange[0]!r}; expected numbers, as 1,2,4")
-    from benchmarks.tables import benchmark  # after the flags: bad ones are told at once
+        raise InputError(f"--tables has {strange[0]!r}; expected numbers, e.g. 1,2,4")
+    from benchmarks.tables import benchmark
 
-    benchmark(
-        [int(table) for table in _TABLES.value],
-        size,
-        _ROUNDS.value,
-        _WIDTH.value,
-        _DTYPE.value,
-        markdown,
-        command,
-    )
+    tables = [int(table) for table in _TABLES.value]
+    benchmark(tables, size, _ROUNDS.value, _WIDTH.value, _DTYPE.value, markdown, command)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`benchmark.py --peers`: everything that is claimed of speed, from one command, on one page."""
+"""`benchmark.py --peers` and `--against`: every claim about speed, measured by one command, on one page."""
 
 import dataclasses
 import pathlib
@@ -11,7 +11,20 @@ import rich.console
 import rich.table
 
 from benchmarks.pages import check_page, markdown_table, origin
-from benchmarks.peers import GROUPS, LABELS, Measured, Say, alone, compare, fastest, in_turn, started
+from benchmarks.peers import (
+    AGAINST_GROUPS,
+    GROUPS,
+    LABELS,
+    Case,
+    Measured,
+    Say,
+    alone,
+    compare,
+    compare_against,
+    fastest,
+    in_turn,
+    started,
+)
 from benchmarks.pipeline import drawn_images, pipeline_ratio, waiting_share
 from benchmarks.scaling import BATCHES, LARGEST, PIXELS, grow
 from benchmarks.startup import start_up
@@ -27,6 +40,9 @@ HEADINGS = ("", "ours", "other", "ratio: median (lowest to highest)", "at most")
 _IMAGES = 24, (1024, 2048)
 _CAMVID = "CamVid, crops of 240x320"
 _SCALING_ROUNDS = _STARTS = 3
+_FASTEST = (
+    "{rounds} rounds of the fastest of 3 runs each, or of 2 where a run takes longer than 2 seconds, after compiling"
+)
 _SQUARE, _LONG = (3072, 3072), (8192, 8192)  # of numbers: 36 and 256 MiB
 
 Row = tuple[str, ...]
@@ -37,9 +53,9 @@ class Part:
     """Some rows of the comparison.
 
     Attributes:
-      rows: gives them, each as soon as it is measured; of the programs' folder, a number of rounds, and what is told
-        what is going on.
-      method: how they are measured; `{rounds}` stands for the number.
+      rows: yields each row as soon as it is measured; takes the folder of the programs, a number of rounds, and a
+        function that it calls with lines of progress.
+      method: how the rows are measured; `{rounds}` stands for the number.
     """
 
     rows: Callable[[pathlib.Path, int, Say], Iterator[Row]]
@@ -49,14 +65,14 @@ class Part:
 def report(
     root: pathlib.Path, parts: Sequence[str], rounds: int, markdown: pathlib.Path | None, command: str
 ) -> list[Row]:
-    """Measures and shows parts of the comparison: also what was measured before an error.
+    """Measures parts of the comparison with peers, and shows them; after an error, the rows before it.
 
     Args:
       root: folder of the programs.
       parts: of `PARTS`.
       rounds: alternating rounds of a comparison.
       markdown: a page to write the parts into; its other parts stay.
-      command: what to name there.
+      command: the command to name on the page.
 
     Returns:
       The table's rows, see `HEADINGS`.
@@ -100,16 +116,18 @@ def _group(name: str) -> Part:
     def rows(root: pathlib.Path, rounds: int, say: Say) -> Iterator[Row]:
         return (_cells(name, one) for one in compare(name, rounds, say))
 
-    method = "The cases run in turn, {rounds} rounds of the fastest of 3 runs each, after compiling."
-    if any(one.memory for one in GROUPS[name][1]):
+    method = f"The cases run in turn, {_FASTEST}."
+    if any("torch" in one.by for one in GROUPS[name][1]):
         method += (
-            " Memory is the most that a process had resident in a second start, which finds its programs compiled."
+            " A peer runs twice: as people run it, and with the same allocator settings as ours. Memory is the most "
+            "that a process had resident in a second start, which finds its programs compiled; peers have their own "
+            "settings there, which take less."
         )
     return Part(rows, method)
 
 
 def _cells(group: str, measured: Measured) -> Row:
-    comparison = measured.comparison
+    comparison, (of, by) = measured.comparison, measured.cases
     (height, width), batch = GROUPS[group][0]
 
     def amount(values: np.ndarray) -> str:
@@ -117,8 +135,8 @@ def _cells(group: str, measured: Measured) -> Row:
 
     return (
         f"{comparison.what}, {batch}x{height}x{width}",
-        f"{comparison.of}: {amount(measured.of)}",
-        f"{comparison.by}: {amount(measured.by)}",
+        f"{of}: {amount(measured.of)}",
+        f"{by}: {amount(measured.by)}",
         _spread(measured.of / measured.by),
         "" if comparison.limit is None else f"{comparison.limit:.2f}",
     )
@@ -142,7 +160,7 @@ def _scaling(root: pathlib.Path, rounds: int, say: Say) -> Iterator[Row]:
 
 def _pipeline(root: pathlib.Path, rounds: int, say: Say) -> Iterator[Row]:
     if _missing_camvid():
-        yield f"decoded and augmented: {_CAMVID}", "left out: CamVid is not there", "", "", ""
+        yield f"decoded and augmented: {_CAMVID}", "left out: CamVid is missing", "", "", ""
     else:
         yield from _of_images(_CAMVID, _camvid(), "configs/camvid.py", root, rounds, say)
     say("pipeline: drawing PNGs of 2048x1024")
@@ -199,7 +217,11 @@ def _limits(root: pathlib.Path, rounds: int, say: Say) -> Iterator[Row]:
     image = jax.ShapeDtypeStruct((batch, *size, 3), np.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), image)
     needed = 2 * multiply_adds(lambda variables, image: model.apply(variables, image), variables, image)
-    cases = (fastest(), size, batch), ("matrix product", _SQUARE, 1), ("memory traffic", _LONG, 1)
+    cases = (
+        (fastest(), size, batch),
+        (Case("matrix product", allocator=True), _SQUARE, 1),
+        (Case("memory traffic", allocator=True), _LONG, 1),
+    )
     labels, products, passes = in_turn("limits", cases, rounds, say).T
     operations = 2 * _SQUARE[0] ** 2 * _SQUARE[1] / products  # a second; a multiply-add is two
     traffic = 2 * 4 * np.prod(_LONG) / passes  # bytes a second
@@ -218,29 +240,53 @@ PARTS: dict[str, Part] = {
     **{name: _group(name) for name in GROUPS},
     "scaling": Part(
         _scaling,
-        f"Sizes in turn, {_SCALING_ROUNDS} rounds of the fastest of 3 runs each, after compiling: medians; the "
-        "exponent of the pixels is that of a line through all sizes, and through the largest two. Single sizes: the "
-        "fastest of 3 runs of one process and its peak memory, in a second start, which finds its program compiled.",
+        f"Sizes in turn, medians of {_FASTEST.format(rounds=_SCALING_ROUNDS)}; the exponent is the slope of a line "
+        "through all sizes, or the largest two, on logarithmic axes. Single sizes: the fastest run and the peak memory "
+        "of one process, in a second start, which finds its program compiled.",
     ),
     "pipeline": Part(
         _pipeline,
-        "The pipeline and bare decoding in turn, {rounds} rounds. Waiting: the share of the time, of every 5 of the 20 "
-        "steps of one training but the first 5.",
+        "The pipeline and bare decoding in turn, {rounds} rounds. Waiting is a share of the time: of steps 6 to 10, 11 "
+        "to 15 and 16 to 20 of one training.",
     ),
     "start-up": Part(
         _start_up,
-        f"{_STARTS} pairs of starts: with an empty compilation cache, and with what the first start left there. "
+        f"{_STARTS} pairs of starts: with an empty compilation cache, and with the cache that the first start filled. "
         "The final network on drawn scenes; evaluate.py scores 8 of them.",
     ),
-    "limits": Part(
-        _limits, "The three in turn, {rounds} rounds of the fastest of 3 runs each, after compiling: medians."
-    ),
+    "limits": Part(_limits, f"The three in turn, medians of {_FASTEST}."),
 }
 
 
 def _spread(values: np.ndarray, digits: int = 2) -> str:
     low, middle, high = (f"{value:.{digits}f}" for value in (np.min(values), np.median(values), np.max(values)))
     return middle + (f" ({low} to {high})" if len(values) > 1 else "")
+
+
+def report_against(checkout: pathlib.Path, groups: Sequence[str], rounds: int) -> list[Row]:
+    """Measures our cases beside those of another checkout, and shows them.
+
+    Args:
+      checkout: its folder, with an environment of its own in .venv.
+      groups: of `AGAINST_GROUPS`.
+      rounds: alternating rounds.
+
+    Returns:
+      The table's rows, see `HEADINGS`.
+
+    Raises:
+      InputError: there is no such group, or the folder is no checkout with an environment.
+    """
+    for group in groups:
+        check_choice("--against", "part", group, AGAINST_GROUPS)
+    console, rows = rich.console.Console(highlight=False), []
+    try:
+        for group in dict.fromkeys(groups):
+            rows += [_cells(group, one) for one in compare_against(checkout.resolve(), group, rounds, console.print)]
+    finally:
+        if rows:
+            console.print(_rich_table(rows))
+    return rows
 
 
 def _rich_table(rows: Sequence[Row]) -> rich.table.Table:
@@ -252,10 +298,11 @@ def _rich_table(rows: Sequence[Row]) -> rich.table.Table:
 
 _HEAD = """# The network beside its peers
 
-Final network, 19 classes, float32; sizes are batch x height x width of what the medium branch sees. Every case is a
-process of its own. `jax` is this project, by XLA alone if oneDNN is not named, `torch` PyTorch's eager mode, `openvino`
-its network as OpenVINO converts it, `export` ours as export.py writes it. A part is written anew by each command that
-measures it."""
+Final network, 19 classes, float32; sizes are batch x height x width of the medium branch's input. Every case has a
+process of its own. `jax` is this project, by XLA alone where oneDNN is not named; `torch` is PyTorch's eager mode;
+`openvino` is PyTorch's network, converted by OpenVINO; `export` is ours, written by export.py. "Same allocator": the
+peer has the allocator settings that our programs choose, and goals hold for that; without these words it runs as people
+run it. A ratio is ours divided by the other's. Each command that measures a part replaces it here."""
 
 
 def _page(sections: Mapping[str, str]) -> str:

@@ -34,5 +34,5 @@ class Series:
 
 
 def grow(sizes: tuple[tuple[tuple[int, int], int], ...], rounds: int, say: Say) -> Series:
-    """Times labels of each input in turn; `say` is told what is going on."""
+    """Times labels of each input in turn, with `say` called for each line of progress."""
     return Series(sizes, in_turn("scaling", [(fastest(), size, batch) for size, batch in sizes], rounds, say))

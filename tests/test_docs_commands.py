@@ -18,7 +18,7 @@ FOLLOWED = {"docs/own_data.md": "tests/own_data/test_own_data.py"}
 # Files whose docstrings say how they are used.
 USED = [
     str(path.relative_to(ROOT))
-    for pattern in ("*.py", "configs/*.py", "gun_jax/programs/*.py", "docs/*.py")
+    for pattern in ("*.py", "configs/*.py", "gun_jax/programs/*.py", "benchmarks/*.py", "docs/*.py")
     for path in sorted(ROOT.glob(pattern))
 ]
 PYTHONS = {"python", "python3", ".venv/bin/python"}

@@ -1,7 +1,8 @@
 """One case of a comparison in a process of its own: each library has its threads and its memory to itself.
 
-`python worker.py MODULE CASE HEIGHT WIDTH BATCH` prepares a case of a module's `CASES` and runs it once. Then it
-answers every line on its standard input by a line of JSON, {"seconds": time of a run}, and its end by {"peak": bytes}.
+`python worker.py FOLDER MODULE CASE HEIGHT WIDTH BATCH` prepares a case of `CASES` in a module of the folder, and runs
+it once. Then it answers every line on its standard input with a line of JSON, {"seconds": time of a run}, and the end
+of the input with {"peak": bytes}.
 """
 
 import importlib
@@ -12,31 +13,37 @@ import re
 import resource
 import sys
 import time
+from collections.abc import Callable
 
-_RUNS = 3  # of which the fastest counts, after one that does not
+_RUNS = 3  # the fastest counts, after a run that does not
+_LONG = 2.0  # seconds: longer runs need no such run, and the fastest of two counts
 
 
-def main(module: str, case: str, *numbers: str) -> None:
+def main(folder: str, module: str, case: str, *numbers: str) -> None:
     with open(os.dup(1), "w", buffering=1) as answers:
-        os.dup2(2, 1)  # libraries, and the compilers that they start, talk on standard output
+        os.dup2(2, 1)  # libraries, and the compilers that they start, write to standard output
+        sys.path.insert(0, folder)
         height, width, batch = map(int, numbers)
         run = importlib.import_module(module).CASES[case]((height, width), batch)
         run()
         print(json.dumps({"ready": True}), file=answers)
         for _ in sys.stdin:
-            times = []
-            for _ in range(_RUNS + 1):
-                start = time.perf_counter()
-                run()
-                times.append(time.perf_counter() - start)
-            print(json.dumps({"seconds": min(times[1:])}), file=answers)
+            first = _seconds(run)
+            times = [first, _seconds(run)] if first > _LONG else [_seconds(run) for _ in range(_RUNS)]
+            print(json.dumps({"seconds": min(times)}), file=answers)
         print(json.dumps({"peak": _peak()}), file=answers)
 
 
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
 def _peak() -> int:
-    """The most that this process had resident, bytes."""
+    """The most memory that this process had resident, bytes."""
     status = pathlib.Path("/proc/self/status")
-    # What getrusage says on Linux is at least what the process had that started this one.
+    # On Linux, getrusage counts the memory of the process that started this one.
     found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text() if status.exists() else "")
     if found:
         return 1024 * int(found[1])

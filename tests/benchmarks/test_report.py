@@ -10,7 +10,7 @@ import pytest
 
 import gun_jax
 from benchmarks import peers, report
-from benchmarks.peers import Comparison
+from benchmarks.peers import Case, Comparison
 from benchmarks.report import Part
 from benchmarks.scaling import LARGEST, Series
 from gun_jax.errors import InputError
@@ -23,10 +23,11 @@ def say(line):
 
 
 def test_a_row_shows_medians_their_ratio_and_its_limit(monkeypatch):
-    measured = peers.Measured(Comparison("labels", "jax", "torch", 0.8), np.array([0.1, 0.2, 0.3]), np.array([0.2] * 3))
+    comparison, cases = Comparison("labels", "jax", "torch", 0.8), (Case("jax", True), Case("torch", True))
+    measured = peers.Measured(comparison, cases, np.array([0.1, 0.2, 0.3]), np.array([0.2] * 3))
     monkeypatch.setitem(peers.GROUPS, "some", (((64, 96), 2), ()))
     cells = report._cells("some", measured)
-    assert cells == ("labels, 2x64x96", "jax: 200 ms", "torch: 200 ms", "1.00 (0.50 to 1.50)", "0.80")
+    assert cells == ("labels, 2x64x96", "jax: 200 ms", "torch, same allocator: 200 ms", "1.00 (0.50 to 1.50)", "0.80")
 
 
 def test_labels_are_set_beside_a_matrix_product_of_the_same_round(monkeypatch):
@@ -132,7 +133,7 @@ def test_the_pipeline_is_measured_without_camvid_and_says_so(monkeypatch, tmp_pa
     monkeypatch.setattr(report, "drawn_images", lambda *_: contextlib.nullcontext(tmp_path))
     monkeypatch.setattr(report, "_of_images", lambda what, *_: iter([(what, "100 images/s", "", "", "")]))
     left_out, drawn = report.report(ROOT, ["pipeline"], 1, None, "")
-    assert left_out[:2] == ("decoded and augmented: CamVid, crops of 240x320", "left out: CamVid is not there")
+    assert left_out[:2] == ("decoded and augmented: CamVid, crops of 240x320", "left out: CamVid is missing")
     assert drawn[0].startswith("PNGs")
     assert capsys.readouterr().out.startswith("pipeline: CamVid will be left out. CamVid is missing: looked for train")
 
@@ -155,10 +156,14 @@ def test_the_program_writes_a_page(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--parts=labels"], "--parts is of no use without --peers"),
-        (["--peers", "--size=64x128"], "--size is of no use to --peers"),
-        (["--peers", "--dtype=float32"], "--dtype is of no use to --peers"),
-        (["--peers", "--compilation_cache="], "--compilation_cache is of no use to --peers"),
+        (["--parts=labels"], "--parts has no effect without --peers"),
+        (["--peers", "--size=64x128"], "--size has no effect with --peers"),
+        (["--peers", "--dtype=float32"], "--dtype has no effect with --peers"),
+        (["--peers", "--compilation_cache="], "--compilation_cache has no effect with --peers"),
+        (["--peers", "--against=."], "--against has no effect with --peers"),
+        (["--against=.", "--markdown=x.md"], "--markdown has no effect with --against"),
+        (["--against=.", "--parts=limits"], "part 'limits'; expected one of labels, gum, training, training-large"),
+        (["--against=docs"], "expected a checkout of this project"),
         (["--peers", "--parts=limits, x"], "part 'x'"),
         (["--peers", "--parts=limits", "--markdown=."], "--markdown is ., which cannot be written"),
         (["--peers", "--parts=limits", "--markdown=README.md"], "--markdown is README.md, which holds something else"),
