@@ -1,16 +1,19 @@
 """`export`, its files, and loading and scoring them."""
 
 import errno
+import functools
 import json
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 
 import cv2
+import jax
 import numpy as np
 import pytest
+from reference_programs import run_programs
+from reference_stablehlo import stablehlo_is_predict
 
 import gun_jax
 from gun_jax.data.synthetic import SyntheticScenes
@@ -25,6 +28,7 @@ for package in ("onnx", "onnxruntime", "gun_jax.export.quiet_openvino", "nncf"):
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 SIZE = 64, 128  # of the run's scenes
+OTHER_EVALUATIONS = "--panels=1", "--trimap", "--against=a", "--report", "--step=3"
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +57,24 @@ def images():
 
 @pytest.fixture(scope="module")
 def expected(random_run, images):
-    normal = gun_jax.normalise(images)
-    return np.asarray(random_run.model.apply(random_run.variables, normal, output_size=SIZE, method="predict"))
+    predict = jax.jit(functools.partial(random_run.model.apply, output_size=SIZE, method="predict"))
+    return np.asarray(predict(random_run.variables, gun_jax.normalise(images)))
+
+
+@pytest.fixture(scope="module")
+def scores(workdir):
+    return evaluate(workdir)
+
+
+@pytest.fixture(scope="module")
+def evaluated(workdir, tmp_path_factory):
+    """evaluate.py with an exported network whose run has no checkpoints: outcomes by option, and the run."""
+    run = tmp_path_factory.mktemp("evaluated") / "run"
+    shutil.copytree(workdir, run, ignore=shutil.ignore_patterns("checkpoints", "evaluation"))
+    options = ["", *OTHER_EVALUATIONS]
+    lines = [["evaluate.py", f"--exported={spec(run, 'onnx')}", *filter(None, [option])] for option in options]
+    done = run_programs(lines, run.parent, ["gun_jax.evaluation.evaluate"])
+    return {option: (one, run) for option, one in zip(options, done, strict=True)}
 
 
 def spec(workdir, form):
@@ -65,16 +85,16 @@ def exported_files(workdir):
     return {path.name: path.read_bytes() for path in (workdir / "export").iterdir()}
 
 
-def run_evaluation(*arguments):
-    """evaluate.py on the command line."""
-    return subprocess.run([sys.executable, ROOT / "evaluate.py", *arguments], capture_output=True, text=True)
-
-
 @pytest.mark.parametrize("form", ["stablehlo", "onnx", "openvino"])
 def test_a_loaded_network_gives_the_labels_of_the_run(form, workdir, images, expected):
-    labels = load_exported(spec(workdir, form)).label(images)
+    label = load_exported(spec(workdir, form)).label
+    labels = np.concatenate([label(image[None]) for image in images])
     assert labels.dtype == np.int32
     assert np.mean(labels == expected) >= 0.999
+
+
+def test_stablehlo_labels_images_of_any_number_and_size_without_this_package(workdir, random_run, tmp_path):
+    stablehlo_is_predict(workdir / "export" / "stablehlo.stablehlo", random_run.model, random_run.variables, tmp_path)
 
 
 def test_8_bits_give_nearly_the_same_labels_in_a_quarter_of_the_bytes(workdir, images, expected):
@@ -105,20 +125,19 @@ def test_the_json_file_names_the_calibration_images(workdir):
 
 
 @pytest.mark.parametrize("form", ["onnx", "stablehlo"])
-def test_evaluation_of_an_exported_network_has_the_scores_of_the_run(form, workdir):
+def test_evaluation_of_an_exported_network_has_the_scores_of_the_run(form, workdir, scores):
     network = load_exported(spec(workdir, form))
     report = evaluate_exported(workdir, spec(workdir, form), network.label_at, network.spec.classes, 7)
-    assert report["miou"] == pytest.approx(evaluate(workdir)["miou"], abs=2e-3)
+    assert report["miou"] == pytest.approx(scores["miou"], abs=2e-3)
     assert report["images"] == 5
     assert json.loads((workdir / "evaluation" / f"val-{form}.json").read_text()) == report
 
 
-def test_an_exported_network_is_scored_without_the_checkpoints(workdir, tmp_path):
-    shutil.copytree(workdir, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "evaluation"))
-    done = run_evaluation(f"--exported={spec(tmp_path / 'run', 'onnx')}")
+def test_an_exported_network_is_scored_without_the_checkpoints(scores, evaluated):
+    done, run = evaluated[""]
     assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "run" / "evaluation" / "val-onnx.json").read_text())
-    assert report["miou"] == pytest.approx(evaluate(workdir)["miou"], abs=2e-3)
+    report = json.loads((run / "evaluation" / "val-onnx.json").read_text())
+    assert report["miou"] == pytest.approx(scores["miou"], abs=2e-3)
     assert (report["step"], report["images"]) == (7, 5)
 
 
@@ -129,42 +148,6 @@ def test_images_of_the_smallest_size_are_labelled(workdir, images):
 def test_nothing_unfinished_is_left_behind(workdir):
     endings = {path.suffix for path in (workdir / "export").iterdir()}
     assert endings == {".json", ".onnx", ".stablehlo", ".xml", ".bin"}
-
-
-def test_importing_openvino_starts_no_telemetry_process():
-    program = "import jax; jax.numpy.ones(1); import gun_jax.export.openvino_network"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "fork" not in done.stderr
-
-
-TELEMETRY = """
-class Telemetry:
-    def __init__(self, *_, app_name, **__):
-        self.app_name = app_name
-    def start_session(self, *_, **__):
-        print("reported", self.app_name)
-    send_event = end_session = start_session
-"""
-
-
-@pytest.mark.parametrize(
-    ("imports", "reported"),
-    [
-        ("import gun_jax.export.openvino_network, nncf", ""),
-        ("import gun_jax.export.quiet_openvino, nncf, openvino", ""),
-        ("import openvino, gun_jax.export.openvino_network, nncf", "reported OpenVINO\n"),  # by the first import
-    ],
-)
-def test_openvino_and_nncf_do_not_report_their_use(imports, reported, tmp_path):
-    (tmp_path / "openvino_telemetry" / "backend").mkdir(parents=True)
-    (tmp_path / "openvino_telemetry" / "__init__.py").write_text(TELEMETRY)
-    (tmp_path / "openvino_telemetry" / "backend" / "backend_ga4.py").touch()
-    program = f"{imports}; nncf.telemetry.wrapper.telemetry.send_event('', '', '')"
-    environment = {key: value for key, value in os.environ.items() if key != "NNCF_CI"}  # else inherited from here
-    environment["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{ROOT}"
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, reported), done.stderr
 
 
 # Bad input
@@ -277,9 +260,9 @@ def test_a_folder_in_the_place_of_the_json_file_is_named(random_run, tmp_path):
         export(tmp_path / "run", "onnx")
 
 
-@pytest.mark.parametrize("option", ["--panels=1", "--trimap", "--against=a", "--report", "--step=3"])
-def test_an_exported_network_is_only_scored(option):
-    done = run_evaluation("--exported=onnx.json", option)
+@pytest.mark.parametrize("option", OTHER_EVALUATIONS)
+def test_an_exported_network_is_only_scored(option, evaluated):
+    done, _ = evaluated[option]
     assert done.returncode == 2
     others = "--panels, --trimap, --against, --report and --step"
     assert done.stderr == f"evaluate.py: --exported only scores; leave out {others}\n"

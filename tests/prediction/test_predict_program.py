@@ -1,16 +1,19 @@
 """predict.py on the command line."""
 
 import importlib.util
+import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
+from reference_programs import run_programs
 from reference_videos import read_video, scenes, write_image, write_video
 
 import gun_jax
@@ -19,11 +22,20 @@ from gun_jax.runs.loading import load_checkpoint
 from gun_jax.weights.pretrained import FOLDER
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
-
-
-def predict(*arguments, cwd):
-    line = [sys.executable, ROOT / "predict.py", *map(str, arguments)]
-    return subprocess.run(line, cwd=cwd, capture_output=True, text=True)
+LABELLED = "--write=overlay,train_ids", "--output=out", "street.jpg", "shots", "drive.mp4", "gone.png"
+BAD_INPUT = {
+    (): "nothing to label",
+    ("--batch=0", "street.jpg"): "--batch is 0; expected 1 or more",
+    ("--camera=-1",): "--camera is -1; expected 0 or more",
+    ("--size=12", "street.jpg"): "--size is '12'; expected HEIGHTxWIDTH",
+    ("--write=", "street.jpg"): "nothing to write and nothing to show",
+    ("--write=labels", "street.jpg"): "--write 'labels'; expected one of overlay",
+    ("--write=label_ids", "street.jpg"): "use train_ids",
+    ("--workdir=gone", "street.jpg"): "gone holds no run",
+    ("--opacity=2", "street.jpg"): "--opacity is 2.0",
+    ("--show", "street.jpg"): "--show needs",
+    ("gone.jpg",): "1 of 1 inputs were unreadable",
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +58,28 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def labelled(place, random_run):
-    flags = f"--workdir={random_run.workdir}", "--write=overlay,train_ids", "--output=out"
-    return predict(*flags, "street.jpg", "shots", "drive.mp4", "gone.png", cwd=place)
+def done(place, random_run):
+    """The outcomes of command lines, by their flags."""
+    workdir = f"--workdir={random_run.workdir}"
+    lines = {
+        LABELLED: [workdir, *LABELLED],
+        "pretrained": ["street.jpg"],
+        "batches": [workdir, "--write=train_ids", "--output=batches", "--batch=4", "drive.mp4"],
+        **{flags: [*flags, "--output=bad"] for flags in BAD_INPUT},
+    }
+    env = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    found = run_programs([["predict.py", *line] for line in lines.values()], place, ["gun_jax.prediction.run"], env)
+    return dict(zip(lines, found, strict=True))
+
+
+@pytest.fixture(scope="module")
+def segmenter(random_run):
+    return Segmenter(load_checkpoint(random_run.workdir))
+
+
+@pytest.fixture
+def labelled(done):
+    return done[LABELLED]
 
 
 def test_every_readable_input_is_labelled(labelled, place):
@@ -65,8 +96,7 @@ def test_each_unreadable_input_is_reported_in_a_line_and_the_status_is_2(labelle
     assert labelled.stderr == "predict.py: 2 of 8 inputs were unreadable or cut off; see above\n"
 
 
-def test_labels_are_the_network_s(labelled, place, random_run):
-    segmenter = Segmenter(load_checkpoint(random_run.workdir))
+def test_labels_are_the_network_s(labelled, place, segmenter):
     for name in ("a", "alpha"):
         image = np.asarray(Image.open(place / "shots" / f"{name}.png"))[..., :3]
         found = np.asarray(Image.open(place / "out" / f"{name}_train_ids.png"))
@@ -77,9 +107,9 @@ def test_results_stand_upright(labelled, place):
     assert Image.open(place / "out" / "turned_overlay.jpg").size == (64, 128)  # (width, height)
 
 
-def test_the_labels_of_a_video_are_those_of_its_frames(labelled, place, random_run):
-    segmenter = Segmenter(load_checkpoint(random_run.workdir))
-    expected = segmenter(np.ascontiguousarray(read_video(place / "drive.mp4")[0]))
+def test_the_labels_of_a_video_are_those_of_its_frames(labelled, place, segmenter):
+    frames = np.ascontiguousarray(read_video(place / "drive.mp4")[0])
+    expected = [segmenter(frame[None])[0] for frame in frames]
     found = [np.asarray(Image.open(path)) for path in sorted((place / "out" / "drive_train_ids").iterdir())]
     np.testing.assert_array_equal(found, expected)
 
@@ -90,42 +120,28 @@ def test_the_summary_counts_images_and_names_the_results(labelled):
     assert re.search(r"^street.jpg: [a-z ]+ \d+ %", labelled.stdout, re.M)
 
 
-def test_the_pretrained_model_is_the_default_and_is_named(place, tmp_path):
-    result = predict(place / "street.jpg", cwd=tmp_path)
+def test_the_pretrained_model_is_the_default_and_is_named(place, done):
+    result = done["pretrained"]
     assert result.returncode == 0, result.stderr
     assert "using the pretrained model (11 CamVid classes)" in result.stdout
-    assert sorted(path.name for path in (tmp_path / "predictions").iterdir()) == ["street_overlay.jpg"]
+    assert sorted(path.name for path in (place / "predictions").iterdir()) == ["street_overlay.jpg"]
 
 
-def test_batches_give_the_same_labels(place, tmp_path, labelled, random_run):
-    flags = f"--workdir={random_run.workdir}", "--write=train_ids", f"--output={tmp_path}", "--batch=4"
-    assert predict(*flags, "drive.mp4", cwd=place).returncode == 0
-    for path in (tmp_path / "drive_train_ids").iterdir():
+def test_batches_give_the_same_labels(place, done):
+    assert done["batches"].returncode == 0
+    paths = sorted((place / "batches" / "drive_train_ids").iterdir())
+    assert len(paths) == 6
+    for path in paths:
         expected = np.asarray(Image.open(place / "out" / "drive_train_ids" / path.name))
         assert np.mean(np.asarray(Image.open(path)) == expected) > 0.999
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ((), "nothing to label"),
-        (("--batch=0", "street.jpg"), "--batch is 0; expected 1 or more"),
-        (("--camera=-1",), "--camera is -1; expected 0 or more"),
-        (("--size=12", "street.jpg"), "--size is '12'; expected HEIGHTxWIDTH"),
-        (("--write=", "street.jpg"), "nothing to write and nothing to show"),
-        (("--write=labels", "street.jpg"), "--write 'labels'; expected one of overlay"),
-        (("--write=label_ids", "street.jpg"), "use train_ids"),
-        (("--workdir=gone", "street.jpg"), "gone holds no run"),
-        (("--opacity=2", "street.jpg"), "--opacity is 2.0"),
-        (("--show", "street.jpg"), "--show needs"),
-        (("gone.jpg",), "1 of 1 inputs were unreadable"),
-    ],
-)
-def test_bad_input_is_a_line_and_status_2(arguments, words, place, monkeypatch, tmp_path):
-    monkeypatch.delenv("DISPLAY", raising=False)
-    result = predict(f"--output={tmp_path}", *arguments, cwd=place)
+@pytest.mark.parametrize("flags", BAD_INPUT, ids=" ".join)
+def test_bad_input_is_a_line_and_status_2(flags, done, place):
+    result = done[flags]
     assert result.returncode == 2 and len(result.stderr.splitlines()) == 1, result.stderr
-    assert words in result.stderr
+    assert BAD_INPUT[flags] in result.stderr
+    assert not (place / "bad").exists()
 
 
 def test_ctrl_c_keeps_the_video_so_far(place, tmp_path, random_run):
@@ -134,6 +150,7 @@ def test_ctrl_c_keeps_the_video_so_far(place, tmp_path, random_run):
     process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "out" / ".long_overlay.unfinished.mp4").exists():
         assert process.poll() is None
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60)[1] == "predict.py: stopped by Ctrl-C\n" and process.returncode == 130
     assert 0 < len(read_video(tmp_path / "out" / "long_overlay.mp4")[0]) < 1800
