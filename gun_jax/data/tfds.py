@@ -1,8 +1,7 @@
-"""Cityscapes through TensorFlow Datasets: its builder `cityscapes/semantic_segmentation`, as random access.
+"""Cityscapes in the format of TensorFlow Datasets: the builder `cityscapes/semantic_segmentation`, as random access.
 
-TensorFlow is needed to prepare the data set once, not to read it after that: reading takes tensorflow-datasets and
-array_record alone. The builder keeps images and labels as the archives hold them, not the instance ids; its splits
-are train, validation and test, each in a shuffled order of its own.
+Only preparing the data set, once, needs TensorFlow (the `tfds` extra); reading does not. The builder keeps the images
+and labels of the archives, but not the instance ids. Its splits are train, validation and test, each shuffled.
 """
 
 import contextlib
@@ -15,7 +14,6 @@ import re
 import shutil
 import sys
 import tempfile
-import types
 import zipfile
 from typing import Any
 
@@ -29,27 +27,30 @@ REMEDY = f"download {IMAGE_ZIP} and {LABEL_ZIP} from www.cityscapes-dataset.com 
 _BUILDER = "cityscapes/semantic_segmentation"
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}  # our name, TFDS's
 _AGAIN = "download it again"
-_EXTRA = "install the extra of that name: pip install 'gun_jax[tfds]', or make install EXTRAS=test,export,tfds"
+_EXTRA = (
+    "install the `tfds` extra (pip install 'gun_jax[tfds]', or make install EXTRAS=test,export,tfds), or unpack the "
+    "archives"
+)
 
 
 def is_there(folder: pathlib.Path) -> bool:
-    """Whether a folder holds the prepared data set, or an archive that it is prepared from."""
+    """Whether a folder holds the prepared data set or one of its archives."""
     return any((folder / name).exists() for name in (_BUILDER, IMAGE_ZIP, LABEL_ZIP))
 
 
 class CityscapesTFDS:
-    """Cityscapes as TFDS has prepared it; prepared from the archives on first use.
+    """Cityscapes in TFDS's format, prepared from the archives on first use.
 
-    `source[i]` is as of the raw folders, "id" ("ulm/ulm_000001_000019") included; the order is TFDS's. Pickles: a copy
-    opens the files anew.
+    `source[i]` equals the record from the raw folders, including "id" ("ulm/ulm_000001_000019"); the order is TFDS's.
+    The source can be pickled; a copy opens the files again.
 
     Args:
       root: absolute folder with the prepared data set, `cityscapes/semantic_segmentation/VERSION/`, or the archives.
       split: "train", "val" or "test".
-      partial: take what is there of a split that is not whole.
+      partial: accept a split that lacks images.
 
     Raises:
-      InputError: no such split, the `tfds` extra is not installed, or an archive is missing, damaged or not whole.
+      InputError: no such split, the `tfds` extra is missing, or an archive is missing, damaged or incomplete.
     """
 
     classes = CITYSCAPES
@@ -57,7 +58,7 @@ class CityscapesTFDS:
     def __init__(self, root: str | os.PathLike, split: str, partial: bool = False):
         self.root, self.split = pathlib.Path(root), split
         if split not in _SPLITS:
-            raise InputError(f"Cityscapes through TFDS has no split {split!r}; expected one of {', '.join(_SPLITS)}")
+            raise InputError(f"Cityscapes has no split {split!r}; expected one of {', '.join(_SPLITS)}")
         self._prepared = _prepared(self.root) or _prepare(self.root, partial)
         self._length = len(self._records)
         if not partial:
@@ -72,7 +73,7 @@ class CityscapesTFDS:
         """Reads record `index`.
 
         Raises:
-          InputError: image and label are of two sizes, or the label holds a value outside the class map.
+          InputError: image and label differ in size, or the label holds a value outside the class map.
         """
         index = operator.index(index)
         if not -len(self) <= index < len(self):
@@ -101,19 +102,14 @@ class CityscapesTFDS:
 
     @functools.cached_property
     def _records(self) -> Any:
-        builder = _import_tfds().builder_from_directory(str(self._prepared))
+        builder = _tfds().builder_from_directory(str(self._prepared))
         return builder.as_data_source(split=_SPLITS[self.split])
 
 
-def _import_tfds() -> types.ModuleType:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow, where it is installed, tells of devices else
-    try:
-        import array_record.python.array_record_data_source  # noqa: F401
-        import tensorflow_datasets
-    except ImportError as error:
-        raise InputError(
-            f"Cityscapes in archives needs the `tfds` extra ({error}); {_EXTRA}, or unpack the archives"
-        ) from error
+def _tfds() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # keeps TensorFlow, if installed, from logging devices
+    import tensorflow_datasets  # takes a second or two
+
     return tensorflow_datasets
 
 
@@ -128,15 +124,15 @@ def _version(name: str) -> list[int]:
 
 
 def _prepare(root: pathlib.Path, partial: bool) -> pathlib.Path:
-    """Lets TFDS prepare the data set from the archives in `root`: all of it appears there, or nothing."""
+    """Prepares the data set from the archives in `root`, in which all of it appears or nothing."""
     _check_archives(root, partial)
-    tfds = _import_tfds()
+    tfds = _tfds()
     try:
         import tensorflow
     except ImportError as error:
-        raise InputError(f"TFDS needs TensorFlow to prepare Cityscapes, once ({error}); {_EXTRA}") from error
-    with contextlib.suppress(RuntimeError):  # already in use: then so be it
-        tensorflow.config.set_visible_devices([], "GPU")  # which is JAX's
+        raise InputError(f"preparing Cityscapes from its archives needs TensorFlow ({error}); {_EXTRA}") from error
+    with contextlib.suppress(RuntimeError):  # TensorFlow has started already
+        tensorflow.config.set_visible_devices([], "GPU")  # the GPUs are JAX's
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     print(f"preparing Cityscapes in {root}, once ...", flush=True)
@@ -147,12 +143,12 @@ def _prepare(root: pathlib.Path, partial: bool) -> pathlib.Path:
     try:
         builder = tfds.builder(_BUILDER, data_dir=unfinished, file_format="array_record")
         download = tfds.download.DownloadConfig(manual_dir=str(root), compute_stats=tfds.download.ComputeStatsMode.SKIP)
-        with contextlib.redirect_stdout(io.StringIO()):  # it would tell of a folder that is about to go
+        with contextlib.redirect_stdout(io.StringIO()):  # it would name a folder that is about to be renamed
             builder.download_and_prepare(download_dir=f"{unfinished}/downloads", download_config=download)
         (root / _BUILDER).parent.mkdir(exist_ok=True)
-        with contextlib.suppress(OSError):  # another process was faster
+        with contextlib.suppress(OSError):  # another process has prepared it meanwhile
             pathlib.Path(unfinished, _BUILDER).rename(root / _BUILDER)
-    except Exception as error:  # of many types, with notes of many lines: what is wrong is in the archives
+    except Exception as error:  # TFDS raises many types, with notes of many lines
         reason = (str(error).strip() or "no reason given").splitlines()[0]
         raise InputError(
             f"TFDS cannot prepare Cityscapes from the archives in {root}: {type(error).__name__}: {reason}; {_AGAIN}"
@@ -161,25 +157,26 @@ def _prepare(root: pathlib.Path, partial: bool) -> pathlib.Path:
         shutil.rmtree(unfinished, ignore_errors=True)
     prepared = _prepared(root)
     if prepared is None:
-        raise InputError(f"cannot write {root / _BUILDER}; put the archives into a folder where nothing of it is")
+        raise InputError(f"cannot write {root / _BUILDER}; remove it, or put the archives into another folder")
     return prepared
 
 
 def _check_archives(root: pathlib.Path, partial: bool) -> None:
-    """Refuses archives that TFDS would stop at after half an hour: by what they list."""
+    """Refuses, by the lists of their files, archives at which TFDS would stop after half an hour."""
     images, labels = _names(root / IMAGE_ZIP), _names(root / LABEL_ZIP)
     for split, count in CITYSCAPES_COUNTS.items():
         found = [name for name in images if re.fullmatch(rf"leftImg8bit/{split}/[^/]+/[^/]+_leftImg8bit\.png", name)]
         if not partial:
             check_length(len(found), split, count, f"Cityscapes, {root / IMAGE_ZIP}", _AGAIN)
         if not found:
-            raise InputError(f"{root / IMAGE_ZIP} holds no image of {split}, and TFDS takes no data without; {_AGAIN}")
+            raise InputError(f"{root / IMAGE_ZIP} holds no image of {split}; TFDS needs all three splits; {_AGAIN}")
         wanted = [re.sub("leftImg8bit(?=/)", "gtFine", name, count=1) for name in found]
         wanted = [name.replace("_leftImg8bit.png", "_gtFine_labelIds.png") for name in wanted]
         missing = [name for name in wanted if name not in labels]
         if missing:
             raise InputError(
-                f"{root / LABEL_ZIP} lacks {missing[0]} (of {len(wanted)} labels of {split} {len(missing)}); {_AGAIN}"
+                f"{root / LABEL_ZIP} lacks {len(missing)} of the {len(wanted)} labels of {split}, e.g. {missing[0]}; "
+                f"{_AGAIN}"
             )
 
 
@@ -188,8 +185,8 @@ def _names(path: pathlib.Path) -> set[str]:
         with zipfile.ZipFile(path) as archive:
             return set(archive.namelist())
     except FileNotFoundError as error:
-        raise InputError(f"Cityscapes through TFDS: {path} is missing; {REMEDY}") from error
+        raise InputError(f"Cityscapes in archives: {path} is missing; {REMEDY}") from error
     except zipfile.BadZipFile as error:
-        raise InputError(f"{path} is no whole zip archive ({error}); {_AGAIN}") from error
+        raise InputError(f"{path} is not a whole zip archive ({error}); {_AGAIN}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; {_AGAIN}") from error

@@ -219,14 +219,14 @@ def test_a_truncated_cityscapes_archive_is_refused_in_a_line_and_nothing_is_writ
     data = shutil.copytree(archives, tmp_path / "data")
     content = (data / "leftImg8bit_trainvaltest.zip").read_bytes()
     (data / "leftImg8bit_trainvaltest.zip").write_bytes(content[: len(content) // 2])
-    refused(train(data, tmp_path), "leftImg8bit_trainvaltest.zip is no whole zip archive", "download it again")
+    refused(train(data, tmp_path), "leftImg8bit_trainvaltest.zip is not a whole zip archive", "download it again")
     assert sorted(path.name for path in data.iterdir()) == sorted(path.name for path in archives.iterdir())
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_cityscapes_archives_without_the_extra_are_refused_in_a_line(archives, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(InputError, match=r"needs the `tfds` extra .*gun_jax\[tfds\]"):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(InputError, match=r"needs TensorFlow .*gun_jax\[tfds\]"):
         load_source(settings(archives), "train")
 
 
