@@ -1,22 +1,28 @@
-"""What tests of trainings share: outcomes of steps, rows without times, and drawn scenes as one's own images."""
+"""Shared by tests of trainings: results of steps, a scorer, rows without times, drawn scenes as a folder."""
 
 import json
 
 import jax.numpy as jnp
 from PIL import Image
 
+from gun_jax import ConfusionMatrix
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.synthetic import SyntheticScenes
-from gun_jax.training.step import Outcome
+from gun_jax.training.step import StepResult
 from gun_jax.visualisation import write_png
 
 
-def outcome(loss, applied=True):
-    return Outcome(jnp.float32(loss), jnp.float32(1), jnp.bool_(applied))
+def result(loss, applied=True):
+    return StepResult(jnp.float32(loss), jnp.float32(1), jnp.bool_(applied))
+
+
+def no_scorer(*_):
+    """A `make_scorer` whose scorer looks at nothing."""
+    return lambda variables, source: ConfusionMatrix(19)
 
 
 def rows_of(workdir):
-    """The rows of metrics.jsonl without what is of the clock."""
+    """The rows of metrics.jsonl without times."""
     rows = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in row.items() if key not in ("images_per_second", "waiting")} for row in rows]
 

@@ -13,6 +13,7 @@ import gun_jax
 from gun_jax import configuration
 from gun_jax.errors import InputError
 from gun_jax.evaluation.evaluate import evaluate
+from gun_jax.evaluation.scoring import make_scorer
 from gun_jax.paper import TABLES, find_column
 from gun_jax.training.loop import train
 
@@ -111,7 +112,7 @@ def test_a_column_trains_a_few_steps_and_evaluates(experiment, tmp_path, strict_
     config.data.source, config.data.synthetic_size, config.data.threads = "synthetic", (64, 96), 2
     config.data.synthetic_train, config.data.synthetic_val, config.data.prefetch = 4, 2, 2
     config.model.width = 0.1
-    state = train(config, tmp_path)
+    state = train(config, tmp_path, make_scorer)
     assert int(state.step) == 2
     report = evaluate(tmp_path)
     rows = [strict_json(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]

@@ -3,8 +3,8 @@
     python train.py --config=configs/camvid.py --workdir=runs/camvid [--config.NAME=VALUE]
     python train.py --new-config FOLDER
 
-The same line again goes on where the run stopped. `--check-data` reads all images and labels instead, and says which
-cannot be used. `--new-config` looks at a folder of images and labels, and writes a configuration for them.
+Rerun the command to resume a run that was stopped. `--check-data` only reads all images and labels, and lists those
+that cannot be used. `--new-config` looks at a folder of images and labels, and writes a configuration for them.
 `gun_jax/configuration.py` lists all settings.
 """
 
@@ -39,14 +39,16 @@ def main() -> None:
         distributed.expect_one("--check-data")
         check_data(config)
         return
+    # These load slowly; a wrong flag is reported at once.
+    from gun_jax.evaluation.scoring import make_scorer
     from gun_jax.training.drawing import draw_curves, last_report
     from gun_jax.training.interruption import InterruptedTrainingError
-    from gun_jax.training.loop import train  # after the flags: bad ones are told at once
+    from gun_jax.training.loop import train
 
     workdir = pathlib.Path(_WORKDIR.value or command_line.default_workdir())
     before = last_report(workdir)
     try:
-        train(config, workdir, clear_caches=True)
+        train(config, workdir, make_scorer, clear_caches=True)
     except InterruptedTrainingError as stop:
         print(f"{command_line.program()}: {stop}", file=sys.stderr, flush=True)
         draw_curves(workdir)

@@ -1,12 +1,10 @@
-"""Checkpoints of a run under `WORKDIR/checkpoints/STEP/`, saved by Orbax while the training goes on.
+"""Checkpoints of a run under `WORKDIR/checkpoints/STEP/`, which Orbax saves while the training continues.
 
-A checkpoint is three items: `variables` (parameters and batch statistics, all that inference needs), `optimizer`, and
-`position`, a small JSON file that says where the training stands, which network it is, and the digests of all arrays,
-by which damage is found. It appears under its step only when it is whole. The newest are kept, and the one with the
-best validation mIoU.
+A checkpoint has three items: `variables` (parameters and batch statistics, all that inference needs), `optimizer`, and
+`position`, a small JSON file with the position in the training, the network, and digests of all arrays, which reveal
+damage. The folder STEP appears only when the checkpoint is complete. The newest are kept, and the one with the best
+validation mIoU.
 """
-
-from __future__ import annotations
 
 import contextlib
 import dataclasses
@@ -15,7 +13,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -27,19 +25,31 @@ from gun_jax.errors import InputError
 from gun_jax.runs.damage import digest_of, newest_whole, read_arrays, read_position, reading, reason_of, seal
 from gun_jax.system import distributed
 
-if TYPE_CHECKING:
-    from gun_jax.training.state import TrainState  # imports Optax, for which evaluating need not wait
-
 FOLDER = "checkpoints"
 _ITEMS = ("variables", "optimizer", "position")
-_DAMAGED = ".damaged"  # the ending of a checkpoint that training has put aside
+_DAMAGED = ".damaged"  # suffix of a damaged checkpoint that training has renamed
 
-Shapes = dict[str, tuple[int, ...]]  # of arrays, by their paths
+Shapes = dict[str, tuple[int, ...]]  # by the arrays' paths
+
+
+class State(Protocol):
+    """The parts of a training state that a checkpoint holds."""
+
+    @property
+    def step(self) -> jax.Array: ...
+    @property
+    def variables(self) -> dict[str, Any]: ...
+    @property
+    def opt_state(self) -> Any: ...
+    def replace(self, **changes: Any) -> Self: ...
+
+
+AnyState = TypeVar("AnyState", bound=State)
 
 
 @dataclasses.dataclass
 class _Best(PreservationPolicy):
-    """Keeps one checkpoint: that of the state with the best mIoU so far."""
+    """Keeps the checkpoint with the best mIoU so far."""
 
     step: int | None = None
     miou: float | None = None
@@ -49,11 +59,11 @@ class _Best(PreservationPolicy):
 
 
 class Checkpoints:
-    """The checkpoints of one workdir; use it as a context, whose end waits for what is being saved.
+    """The checkpoints of one workdir; use it as a context, whose end waits until all are saved.
 
     Args:
       workdir: of the run.
-      keep: how many of the newest stay, beside the best.
+      keep: number of the newest that are kept, beside the best.
     """
 
     def __init__(self, workdir: pathlib.Path, keep: int = 3):
@@ -65,35 +75,35 @@ class Checkpoints:
         with self._saving():
             self._manager = ocp.CheckpointManager(self._folder, options=options, item_names=_ITEMS)
 
-    def __enter__(self) -> Checkpoints:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         if kind is not None and distributed.is_distributed() and not issubclass(kind, InputError):
-            return  # another process is gone, most likely: what all are saving together does not become whole
-        with self._saving() if kind is None else contextlib.suppress(Exception):  # of two errors the first is told
+            return  # most likely another process is gone, and what all were saving will never be complete
+        with self._saving() if kind is None else contextlib.suppress(Exception):  # the first error matters
             self._manager.close()
 
     def latest(self) -> int | None:
-        """The step of the newest checkpoint, as process 0 sees it, or None."""
+        """The step of the newest checkpoint, as the main process sees it, or None."""
         step = self._manager.latest_step()
         first = int(distributed.broadcast_from_main(np.array([-1 if step is None else step], np.int64))[0])
         return None if first < 0 else first
 
     def scored(self, step: int, miou: float | None) -> None:
-        """Says what a checkpoint's state scored. From the next save on, the best one so far is kept."""
+        """Records the mIoU of a checkpoint. From the next save on, the best one so far is kept."""
         if miou is not None and (self._best.miou is None or miou >= self._best.miou):
             self._best.step, self._best.miou = step, miou
 
-    def save(self, state: TrainState, position: dict[str, Any]) -> None:
+    def save(self, state: State, position: dict[str, Any]) -> None:
         """Copies the state, and starts to write it.
 
         Args:
           state: of the training.
-          position: JSON values; "network" is what `restore` and `restore_variables` compare.
+          position: JSON values; `restore` and `restore_variables` compare "network".
 
         Raises:
-          InputError: this checkpoint, or the one before, cannot be written; those that are whole stay.
+          InputError: this checkpoint, or the one before, cannot be written; complete ones stay.
         """
         items = {"variables": state.variables, "optimizer": state.opt_state}
         sealed = seal(position, {name: digest_of(tree) for name, tree in items.items()})
@@ -106,49 +116,52 @@ class Checkpoints:
             self._manager.wait_until_finished()
             self._check_space(sum(leaf.nbytes for leaf in jax.tree.leaves(items)))
             if not self._manager.save(int(state.step), args=arguments):
-                raise RuntimeError(f"Orbax takes step {state.step} for saved")
+                raise RuntimeError(f"Orbax has skipped step {state.step} as already saved")
 
-    def restore(self, like: TrainState, network: dict[str, Any]) -> tuple[TrainState, dict[str, Any]]:
-        """The newest checkpoint that is not damaged, with the shapes and shardings of `like`, and its position.
+    def restore(self, like: AnyState, network: dict[str, Any]) -> tuple[AnyState, dict[str, Any]]:
+        """Reads the newest checkpoint that is not damaged, with the shapes and shardings of `like`.
 
-        Damaged ones are put aside, under names that end in ".damaged", with a warning. Of several processes all read
-        the same; what one cannot read is damaged for all.
+        Damaged ones are renamed, with the suffix ".damaged" and a warning. All processes read the same checkpoint; one
+        that any of them cannot read is damaged.
 
         Args:
           like: a state of the training.
-          network: that its position has to name.
+          network: the "network" of the position has to equal it.
+
+        Returns:
+          The state and the position.
 
         Raises:
-          InputError: all are damaged, or it is of another network or version.
+          InputError: all checkpoints are damaged, or the newest is of another network or version.
         """
 
-        def read(step: int) -> tuple[TrainState, dict[str, Any]]:
+        def read(step: int) -> tuple[AnyState, dict[str, Any]]:
             path = self._folder / str(step)
             position = read_position(path)
             if position["training"].get("network") != network:
                 raise InputError(
                     f"{path} is of another network or version of gun_jax: {position['training'].get('network')} there, "
-                    f"{network} here; go on with that version, or train in a new --workdir"
+                    f"{network} here; resume with that version, or train in a new --workdir"
                 )
             variables = read_arrays(path, "variables", like.variables, position)
             optimizer = read_arrays(path, "optimizer", like.opt_state, position)
             number = jax.device_put(jnp.asarray(step, jnp.int32), like.step.sharding)
-            return dataclasses.replace(like, step=number, opt_state=optimizer, **variables), position["training"]
+            return like.replace(step=number, opt_state=optimizer, **variables), position["training"]
 
         steps = saved_steps(self._folder.parent)
         step, found = newest_whole(self._folder, steps, read)
         if distributed.is_main():
             for damaged in (other for other in steps if other > step):
-                _put_aside(self._folder / str(damaged))
-        distributed.wait_for_all("damaged checkpoints are put aside")
+                _rename_damaged(self._folder / str(damaged))
+        distributed.wait_for_all("damaged checkpoints are renamed")
         self._manager.reload()
         return found
 
     def _check_space(self, size: int) -> None:
-        """Refuses to begin what the disk has no room for: Orbax and TensorStore would fill the screen with traces."""
+        """Raises an OSError if the disk is too full; Orbax and TensorStore would fill the screen with tracebacks."""
         needed, free = size * 5 // 4 + 2**20, shutil.disk_usage(self._folder).free
         if free < needed:
-            reason = f"{os.strerror(errno.ENOSPC)} ({free / 1e6:.1f} MB are free, it takes up to {needed / 1e6:.1f})"
+            reason = f"{os.strerror(errno.ENOSPC)} ({free / 1e6:.1f} MB free, up to {needed / 1e6:.1f} needed)"
             raise OSError(errno.ENOSPC, reason)
 
     @contextlib.contextmanager
@@ -161,15 +174,15 @@ class Checkpoints:
             for unfinished in self._folder.glob("*.orbax-checkpoint-tmp*"):
                 shutil.rmtree(unfinished, ignore_errors=True)
             steps = saved_steps(self._folder.parent)
-            left = f"the last whole one is of step {steps[-1]}" if steps else "there is none yet"
+            left = f"the last complete one is of step {steps[-1]}" if steps else "there is none yet"
             raise InputError(
-                f"cannot save a checkpoint in {self._folder}: {reason_of(error)}; {left}: make room, and run the same "
-                "line to go on"
+                f"cannot save a checkpoint in {self._folder}: {reason_of(error)}; {left}: free some space, and rerun "
+                "the command to resume"
             ) from error
 
 
 def saved_steps(workdir: pathlib.Path) -> list[int]:
-    """Steps of the whole checkpoints in a workdir, ascending."""
+    """Steps of the complete checkpoints in a workdir, ascending."""
     folder = workdir / FOLDER
     names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
     return sorted(int(name) for name in names if name.isdecimal())
@@ -178,19 +191,19 @@ def saved_steps(workdir: pathlib.Path) -> list[int]:
 def restore_variables(
     workdir: pathlib.Path, network: dict[str, Any], like: Callable[[], Any], step: int | None = None
 ) -> tuple[dict[str, Any], int]:
-    """Reads what `GUN.apply` takes.
+    """Reads the variables of `GUN.apply`.
 
     Args:
       workdir: of the run.
-      network: what it has to be of. A checkpoint that was saved with an equal "network" is taken to be.
-      like: gives variables of the structure that it has to have otherwise; their arrays may be abstract.
-      step: of the checkpoint; by default the newest that is not damaged. Damaged ones are warned of.
+      network: describes the network. The shapes of a checkpoint with an equal "network" are not checked.
+      like: returns variables of the expected structure; their arrays may be abstract.
+      step: of the checkpoint; by default the newest that is not damaged, with a warning for each damaged one.
 
     Returns:
       The variables on the first device, and the step.
 
     Raises:
-      InputError: there is no such checkpoint, or it is one of another network, or damaged.
+      InputError: there is no such checkpoint, or it is damaged or of another network.
     """
     steps = saved_steps(workdir)
     if not steps:
@@ -228,7 +241,7 @@ def _shapes(tree: Any) -> Shapes:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in paths}
 
 
-def _put_aside(path: pathlib.Path) -> None:
-    aside = path.with_name(path.name + _DAMAGED)
-    shutil.rmtree(aside, ignore_errors=True)
-    path.rename(aside)
+def _rename_damaged(path: pathlib.Path) -> None:
+    damaged = path.with_name(path.name + _DAMAGED)
+    shutil.rmtree(damaged, ignore_errors=True)
+    path.rename(damaged)

@@ -1,4 +1,4 @@
-"""Whether a checkpoint is as it was written: digests of what it holds, and reading that says which one is damaged."""
+"""Damage of checkpoints: digests of all they hold, and reading that compares them."""
 
 import contextlib
 import hashlib
@@ -16,25 +16,31 @@ import orbax.checkpoint as ocp
 from gun_jax.errors import InputError, InputWarning
 from gun_jax.system import distributed
 
-# What TensorStore and XLA say where memory, rights or open files are short.
+# In messages of TensorStore and XLA when memory, permissions or open files are the problem.
 _NOT_OF_THE_FILE = r"RESOURCE_EXHAUSTED|PERMISSION_DENIED|Too many open files"
 Read = TypeVar("Read")
 
 
 class DamagedError(Exception):
-    """A checkpoint cannot be read, or not as it was written."""
+    """A checkpoint cannot be read, or differs from its digests."""
 
 
 def seal(position: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
-    """The JSON values of a checkpoint's `position` item: where the training stands, and all digests."""
+    """The JSON values of a checkpoint's `position` item: the position in the training, and all digests."""
     sealed = {"training": position, "digests": digests}
     return sealed | {"digest": _digest_of_json(sealed)}
 
 
 def newest_whole(folder: pathlib.Path, steps: list[int], read: Callable[[int], Read]) -> tuple[int, Read]:
-    """The newest of the checkpoints of these steps that `read` can read, in all processes, and what it gives.
+    """Reads the newest checkpoint that all processes can read; warns of those that raise a DamagedError.
 
-    Warns of those that it cannot, for which `read` raises a DamagedError.
+    Args:
+      folder: of the checkpoints.
+      steps: of the checkpoints.
+      read: reads the checkpoint of a step.
+
+    Returns:
+      The step, and what `read` returned.
 
     Raises:
       InputError: none can be read.
@@ -50,54 +56,62 @@ def newest_whole(folder: pathlib.Path, steps: list[int], read: Callable[[int], R
         except DamagedError as error:
             reason = str(error)
         if distributed.all_of(reason is None):
-            for told in reasons:
-                warnings.warn(f"{told}; going back to that of step {step}", InputWarning, stacklevel=3)
+            for damage in reasons:
+                warnings.warn(f"{damage}; using that of step {step}", InputWarning, stacklevel=3)
             return step, cast(Read, found)
         reasons.append(f"checkpoint {folder / str(step)} is damaged ({reason or 'another process cannot read it'})")
         steps = [other for other in steps if other < step]
     raise InputError(
-        f"{'; '.join(reasons)}; there is none before it that is whole: copy it anew, or train in a new --workdir"
+        f"{'; '.join(reasons)}; no older one is undamaged: restore one from a copy, or train in a new --workdir"
     )
 
 
 def read_position(path: pathlib.Path) -> dict[str, Any]:
-    """What `seal` made of a checkpoint's position.
+    """Reads the `position` item of a checkpoint, as `seal` made it.
 
     Raises:
-      DamagedError: it cannot be read, or is not as it was written.
+      DamagedError: it cannot be read, or differs from its digest.
       InputError: it was saved by a version without digests.
     """
     with reading(), contextlib.closing(ocp.JsonCheckpointHandler()) as handler:
         position = handler.restore(path / "position")
-    if isinstance(position, dict) and "network" in position:  # as before there were digests
-        raise InputError(f"{path} was saved by a version of gun_jax before digests; use that one, or a new --workdir")
+    if isinstance(position, dict) and "network" in position:
+        raise InputError(
+            f"{path} was saved by a version of gun_jax without digests; use that version, or a new --workdir"
+        )
     if not isinstance(position, dict) or position.get("digest") != _digest_of_json(position):
-        raise DamagedError("its position is not as it was written")
+        raise DamagedError("its position differs from its digest")
     return position
 
 
 def read_arrays(path: pathlib.Path, item: str, like: Any, position: dict[str, Any]) -> Any:
-    """An item of a checkpoint, with the shapes and shardings of `like`, compared with its digest in `read_position`'s.
+    """Reads an item of a checkpoint, and compares it with its digest.
+
+    Args:
+      path: of the checkpoint.
+      item: "variables" or "optimizer".
+      like: arrays, possibly abstract, with the shapes and shardings to read.
+      position: from `read_position`.
 
     Raises:
-      DamagedError: it cannot be read, or is not as it was written.
+      DamagedError: it cannot be read, or differs from its digest.
     """
-    # Orbax's handlers, unlike what is above them, do not wait for other processes.
+    # Orbax's handlers, unlike its managers, do not wait for other processes.
     with reading(), contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
         found = handler.restore(path / item, args=ocp.args.StandardRestore(like))
     if digest_of(found) != position["digests"].get(item):
-        raise DamagedError(f"its {item} are not as they were written")
+        raise DamagedError(f"its {item} differ from their digest")
     return found
 
 
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
-    """Makes a DamagedError of whatever reading a damaged file raises; an InputError where the file is not to blame."""
+    """Turns errors of reading into a DamagedError, or into an InputError where the file is not to blame."""
     try:
         yield
     except MemoryError:
         raise
-    except Exception as error:  # whatever Orbax, TensorStore, or a reader of JSON makes of a damaged file
+    except Exception as error:  # Orbax, TensorStore and JSON raise all kinds for a damaged file
         if distributed.means_that_others_are_gone(error):
             raise
         if re.search(_NOT_OF_THE_FILE, str(error)) or (
@@ -108,7 +122,7 @@ def reading() -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error says, in a part of a line."""
+    """The message of an error, shortened to fit into a line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     for known in ("No space left on device", "Disk quota exceeded", "Permission denied"):
@@ -119,7 +133,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def digest_of(tree: Any) -> str:
-    """Of the names, shapes, dtypes and bits of all arrays."""
+    """Digest of the names, shapes, dtypes and bits of all arrays."""
     digest = hashlib.blake2b(digest_size=16)
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         array = np.ascontiguousarray(leaf)

@@ -24,7 +24,9 @@ def append_row(path: pathlib.Path, row: dict) -> None:
     except OSError as error:
         if path.exists():
             os.truncate(path, size)
-        raise InputError(f"cannot write {path}: {error.strerror}; make room, and run the same line to go on") from error
+        raise InputError(
+            f"cannot write {path}: {error.strerror}; free some space, and rerun the command to resume"
+        ) from error
 
 
 def read_rows(path: pathlib.Path) -> list[dict]:

@@ -1,4 +1,4 @@
-"""Writing files so that a reader, or a run after a kill, never meets half of one."""
+"""Atomic file writes."""
 
 import os
 import pathlib
@@ -9,7 +9,7 @@ UNFINISHED = ".unfinished"
 
 
 def atomic_write(path: str | os.PathLike, content: bytes | str) -> None:
-    """Writes a file, and the folders above it: whole, or what was there before stays.
+    """Writes a file atomically, and creates the folders above it: a reader sees the old content or the new.
 
     Raises:
       InputError: it cannot be written.
@@ -25,5 +25,5 @@ def atomic_write(path: str | os.PathLike, content: bytes | str) -> None:
             unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
-            f"cannot write {path}: {error.strerror}; make room, or choose a path in a writable folder"
+            f"cannot write {path}: {error.strerror}; free some space, or choose a path in a writable folder"
         ) from error

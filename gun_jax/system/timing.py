@@ -1,4 +1,4 @@
-"""The clock of all benchmarks, and the machine that it stands on."""
+"""Interleaved timing, and the name of the machine."""
 
 import os
 import pathlib
@@ -17,13 +17,13 @@ def time_in_turn(
     progress: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> np.ndarray:
-    """Times functions that return when their work is done: one after the other, in a new order every round.
+    """Times functions in turn, in a new random order every round.
 
     Args:
-      runs: the functions.
-      rounds: how often to call each.
-      progress: called after each round.
-      clock: gives seconds.
+      runs: functions that return when their work is done.
+      rounds: number of calls of each.
+      progress: is called after each round.
+      clock: returns seconds.
 
     Returns:
       Seconds, float64 (rounds, len(runs)).
@@ -40,7 +40,7 @@ def time_in_turn(
 
 
 def machine() -> str:
-    """The kind of machine: "2 CPU cores (AMD EPYC)", or the name of the accelerator."""
+    """The CPU and its number of cores, e.g. "2 CPU cores (AMD EPYC)", or the name of the accelerator."""
     device = jax.devices()[0]
     if device.platform != "cpu":
         return device.device_kind

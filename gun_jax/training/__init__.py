@@ -1,1 +1,1 @@
-"""Training: schedule, state, step, checkpoints, what is reported, and the loop."""
+"""Training: optimiser, state, step, start, signals, reports, and the loop."""

@@ -1,4 +1,4 @@
-"""The learning curves of a run, drawn into its workdir when a training ends."""
+"""Learning curves of a run, drawn into its workdir when training ends."""
 
 import pathlib
 import warnings
@@ -11,16 +11,15 @@ NAME = "curves.png"  # in the workdir
 
 
 def last_report(workdir: pathlib.Path) -> int | None:
-    """When a run last reported, in nanoseconds; None: never."""
+    """Time of the last report of a run, in nanoseconds; None: there is none."""
     path = workdir / METRICS_NAME
     return path.stat().st_mtime_ns if path.exists() else None
 
 
 def draw_curves(workdir: pathlib.Path, warn: bool = True) -> None:
-    """Draws the curves of a run into its workdir, in the first process.
+    """Draws `curves.png` into the workdir of a run, in the main process, if the run has reported anything.
 
-    What was learned is not lost with an image: where it cannot be drawn that is an InputWarning, if `warn` says so. A
-    run without a report has no image.
+    A failure to draw is only an InputWarning (none with `warn=False`): the run itself is complete.
     """
     if not is_main():
         return
@@ -30,6 +29,6 @@ def draw_curves(workdir: pathlib.Path, warn: bool = True) -> None:
         rows = read_rows(workdir / METRICS_NAME)
         if rows:
             curve_figure(rows, workdir / NAME)
-    except Exception as error:  # whatever Matplotlib makes of a strange machine, or a file of strange rows
+    except Exception as error:  # of Matplotlib without fonts, or of damaged rows
         if warn:
             warnings.warn(f"{workdir / NAME} was not drawn: {error}", InputWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: a training ends with a checkpoint, at the next step."""
+"""SIGTERM and Ctrl-C: the training saves a checkpoint after the running step, and ends."""
 
 import contextlib
 import os
@@ -14,31 +14,31 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class InterruptedTrainingError(Exception):
-    """A signal ended a training, whose state is saved.
+    """A signal ended a training; its checkpoint is saved.
 
     Attributes:
-      step: at which it stands.
-      signal: the signal's number.
+      step: of the checkpoint.
+      signal: number of the signal.
     """
 
     def __init__(self, step: int, number: int):
         name = signal.Signals(number).name
-        super().__init__(f"stopped by {name} after step {step}, which is saved; the same line goes on")
+        super().__init__(f"stopped by {name} after step {step}, which is saved; rerun the command to resume")
         self.step, self.signal = step, number
 
 
 class Interruption:
-    """Which signal has come. A second one (of several processes: a second Ctrl-C) ends the process unsaved.
+    """The signal that asked the training to stop. A second one (with several processes: a second Ctrl-C) kills it.
 
     Attributes:
-      signal: its number, or 0.
+      signal: its number; 0: there was none.
     """
 
     def __init__(self) -> None:
         self.signal: int = 0
 
     def due(self, step: int) -> int:
-        """The signal after which to stop at this step, or 0. All of several processes are told the same: SIGTERM."""
+        """The signal that ends the training after this step, or 0; the same (SIGTERM) in all processes."""
         if jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(step):
             self.signal = signal.SIGTERM
         return self.signal
@@ -46,13 +46,14 @@ class Interruption:
 
 @contextlib.contextmanager
 def listening() -> Iterator[Interruption]:
-    """Listens for signals; of several processes, JAX's runtime listens for SIGTERM, and Ctrl-C becomes that.
+    """Handles SIGTERM and SIGINT within a `with` block.
 
-    Outside the main thread, where Python hears no signals, nothing is listened for.
+    With several processes JAX's runtime handles SIGTERM, and SIGINT is turned into it. Outside the main thread, where
+    Python allows no handlers, signals keep their effect.
     """
     interruption = Interruption()
 
-    def heard(number: int, _: FrameType | None) -> None:
+    def handle(number: int, _: FrameType | None) -> None:
         if jax.process_count() > 1:
             os.kill(os.getpid(), signal.SIGTERM)
         else:
@@ -64,7 +65,7 @@ def listening() -> Iterator[Interruption]:
     try:
         with contextlib.suppress(ValueError):  # not the main thread
             for one in _SIGNALS if jax.process_count() == 1 else (signal.SIGINT,):
-                before[one] = signal.signal(one, heard)
+                before[one] = signal.signal(one, handle)
         yield interruption
     finally:
         for number, handler in before.items():

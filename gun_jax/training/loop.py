@@ -18,8 +18,8 @@ from gun_jax.data.classes import ClassMap
 from gun_jax.data.pipeline import training_batches
 from gun_jax.data.sources import Source, find_data_dir, load_source
 from gun_jax.errors import InputError
-from gun_jax.evaluation.scoring import make_scorer
 from gun_jax.metrics.confusion import ConfusionMatrix
+from gun_jax.models import GUN
 from gun_jax.models.counting import parameters
 from gun_jax.runs.checkpoints import Checkpoints, saved_steps
 from gun_jax.runs.rows import METRICS_NAME, read_rows
@@ -27,13 +27,13 @@ from gun_jax.runs.workdir import save_config, saved_config
 from gun_jax.system.distributed import broadcast_from_main, is_main
 from gun_jax.training.interruption import InterruptedTrainingError, listening
 from gun_jax.training.optimizer import learning_rate, sgd
-from gun_jax.training.outcomes import Outcomes
 from gun_jax.training.reporting import Reporter, SilentReporter
 from gun_jax.training.start import starting_point
 from gun_jax.training.state import TrainState, create_state
 from gun_jax.training.step import batch_sharding, data_mesh, make_train_step, replicated
+from gun_jax.training.step_log import StepLog
 
-# What may change between the pieces of a run: nothing of it decides what is learned.
+# Settings that may change when a run resumes: none of them decides what is learned.
 _FREE = (
     "eval_every_epochs",
     "checkpoint_every_epochs",
@@ -45,12 +45,19 @@ _FREE = (
     "data.workers",
     "data.threads",
     "data.prefetch",
-    "data.on_bad_record",  # what was not stopped by a bad record had none
+    "data.on_bad_record",  # a run that a bad record did not stop has met none
     "max_bad_steps",
 )
 
+Score = Callable[[dict[str, Any], Source], ConfusionMatrix]
 
-def train(config: ConfigDict, workdir: pathlib.Path, clear_caches: bool = False) -> TrainState:
+
+def train(
+    config: ConfigDict,
+    workdir: pathlib.Path,
+    make_scorer: Callable[[GUN, int, int], Score],
+    clear_caches: bool = False,
+) -> TrainState:
     """Trains to the end of the schedule, from the newest checkpoint in the workdir if there is one.
 
     Writes into the workdir: `config.json`, `checkpoints/`, `metrics.jsonl`, `curves/` (TensorBoard).
@@ -58,109 +65,81 @@ def train(config: ConfigDict, workdir: pathlib.Path, clear_caches: bool = False)
     Args:
       config: see `gun_jax.configuration.default_config`.
       workdir: a new or empty folder, or that of the same run.
-      clear_caches: whether JAX shall forget all that this process has traced and compiled before, for less memory.
+      make_scorer: (network, batch size, threads) to a function that evaluates variables on a source, e.g.
+        `gun_jax.evaluation.scoring.make_scorer`.
+      clear_caches: see `make_train_step`.
 
     Returns:
       The last state.
 
     Raises:
-      InputError: data that are missing or wrong, settings that are, the workdir of another run, or no space in it.
-      InterruptedTrainingError: SIGTERM or Ctrl-C ended it; what it had learned is saved.
+      InputError: data or settings are missing or wrong, the workdir holds another run, or the disk is full.
+      InterruptedTrainingError: SIGTERM or Ctrl-C ended the training, after a checkpoint was saved.
     """
-    # A run that goes on has its own parameters, and does not ask for those again.
+    # A run that resumes has parameters of its own.
     start_from = starting_point(config) if config.init and not saved_steps(workdir) else None
     source, eval_source, config = _open_data(config)
-    steps_per_epoch = len(source) / config.batch_size
-    total_steps = config.steps or round(config.epochs * steps_per_epoch)
-    if not 1 <= total_steps <= configuration.MAX_STEPS:
-        raise InputError(
-            f"config.epochs is {config.epochs} of {steps_per_epoch:.1f} steps each; expected 1 to "
-            f"{configuration.MAX_STEPS} steps"
-        )
+    total_steps = _total_steps(config, len(source))
     _check_workdir(workdir, config, source.classes)
 
     mesh = data_mesh()
-    model = configuration.build_model(config.model, len(source.classes))
-    rate = learning_rate(config.optimizer, steps_per_epoch, total_steps)
-    optimizer = sgd(config.optimizer, rate)
-    state = jax.device_put(create_state(model, optimizer, config.seed, start_from), replicated(mesh))
     if config.batch_size % mesh.size:
         raise InputError(f"config.batch_size is {config.batch_size}; expected a multiple of the {mesh.size} devices")
+    model = configuration.build_model(config.model, len(source.classes))
+    rate = learning_rate(config.optimizer, len(source) / config.batch_size, total_steps)
+    optimizer = sgd(config.optimizer, rate)
+    state = jax.device_put(create_state(model, optimizer, config.seed, start_from), replicated(mesh))
     take_step = make_train_step(model, optimizer, mesh, clear_caches)
     score = make_scorer(model, config.batch_size, config.data.threads)
 
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints, listening() as interruption:
-        state, position = _resumed(state, checkpoints, source, config, workdir)
+        state, position = _newest_state(state, checkpoints, source, config, workdir)
         if is_main():
             count = parameters(state.params)
             save_config(workdir, config, source.classes, count, _image_size(eval_source))
         start, signal = int(state.step), 0
-        outcomes = Outcomes(workdir, config.max_bad_steps, start, position.get("outcomes"))
+        log = StepLog(workdir, config.max_bad_steps, start, position.get("outcomes"))
         with _reporter(workdir, total_steps, start, config.batch_size) as reporter:
-            reporter.say(_beginning(workdir, state, start, total_steps, len(source), mesh))
-            run = _Run(config, source, eval_source, total_steps, rate, score, checkpoints, outcomes, reporter)
-            run.catch_up(workdir, start, state)
-            for step, told, batch in _numbered_batches(source, config, start, total_steps, mesh, reporter.waited):
-                state, outcome = take_step(state, batch)
-                for line in outcomes.add(step, outcome, **told):
+            reporter.say(_first_line(workdir, state, start, total_steps, len(source), mesh))
+            between = _BetweenSteps(config, source, eval_source, total_steps, rate, score, checkpoints, log, reporter)
+            between.catch_up(workdir, start, state)
+            for step, records, batch in _numbered_batches(source, config, start, total_steps, mesh, reporter.waited):
+                state, result = take_step(state, batch)
+                for line in log.add(step, result, **records):
                     reporter.warn(line)
                 if step == start + 1:
-                    outcome.loss.block_until_ready()
+                    result.loss.block_until_ready()
                     reporter.first_step(step)
                 signal = interruption.due(step)
-                run.after(step, state, stopping=signal != 0)
+                between.after(step, state, stopping=signal != 0)
                 if signal:
                     break
-    if signal:  # told when what is being saved is whole
+    if signal:  # only now is the checkpoint complete
         raise InterruptedTrainingError(step, signal)
     return state
 
 
-def _image_size(source: Source) -> tuple[int, int] | None:
-    """(height, width) of the first image, if it can be read: who evaluates will be told why not."""
-    try:
-        height, width, _ = source[0]["image"].shape
-    except InputError:
-        return None
-    return height, width
-
-
-def _resumed(
-    state: TrainState, checkpoints: Checkpoints, source: Source, config: ConfigDict, workdir: pathlib.Path
-) -> tuple[TrainState, dict[str, Any]]:
-    """The state to go on from, and what else is known of it: nothing, at the beginning of a run."""
-    if checkpoints.latest() is None:
-        return state, {}
-    state, position = checkpoints.restore(state, configuration.describe_network(config.model, len(source.classes)))
-    if position["data"] != source.identity:
-        raise InputError(
-            f"{workdir} was trained on other data: {position['data']} there and {source.identity} here (a name of a "
-            "file or a value of the class map has changed); bring them back, or name another --workdir"
-        )
-    return state, position
-
-
 @dataclasses.dataclass(frozen=True)
-class _Run:
-    """What is due between two steps: reports, evaluations, checkpoints."""
+class _BetweenSteps:
+    """Reports, checkpoints and evaluations, where they are due."""
 
     config: ConfigDict
     source: Source
     eval_source: Source
     total: int
     rate: Callable[[int], Any]
-    score: Callable[..., ConfusionMatrix]
+    score: Score
     checkpoints: Checkpoints
-    outcomes: Outcomes
+    log: StepLog
     reporter: Reporter | SilentReporter
 
     def after(self, step: int, state: TrainState, stopping: bool) -> None:
-        """Does what is due after a step. Where the training stops, it saves; to evaluate is left to when it goes on."""
+        """Does what is due after a step. A run that stops here saves, and evaluates when it resumes."""
         evaluating = self._evaluating(step)
         saving = self._due(step, self.config.checkpoint_every_epochs * self._steps_per_epoch)
         if evaluating or saving or self._due(step, self.config.log_every_steps):
-            loss, counts = self.outcomes.report()
-            rate = float(self.rate(step - 1 - self.outcomes.bad_steps))
+            loss, counts = self.log.report()
+            rate = float(self.rate(step - 1 - self.log.bad_steps))
             self.reporter.training(step, self._epochs(step), loss, rate, counts)
         if evaluating or saving or stopping:  # before evaluating, which takes long and can fail
             self._save(step, state)
@@ -168,14 +147,13 @@ class _Run:
             self._evaluate(step, state)
 
     def catch_up(self, workdir: pathlib.Path, start: int, state: TrainState) -> None:
-        """Learns which checkpoint is the best so far, and makes up for an evaluation that was cut short."""
+        """Finds the best checkpoint so far, and makes up for an evaluation that was cut short."""
         name = f"{self.config.data.eval_split}/miou"
         rows = [row for row in read_rows(workdir / METRICS_NAME) if name in row and row["step"] <= start]
         best = max(((row[name], row["step"]) for row in rows if row[name] is not None), default=(0, 0))
         done = any(row["step"] == start for row in rows)
-        miou, step, done = broadcast_from_main(
-            np.array([*best, done], np.float64)
-        )  # who else reads may see an older file
+        # Other processes may read an older file.
+        miou, step, done = broadcast_from_main(np.array([*best, done], np.float64))
         if step:
             self.checkpoints.scored(int(step), float(miou))
         if start and self._evaluating(start) and not done:
@@ -195,7 +173,7 @@ class _Run:
             "batches": step,
             "data": self.source.identity,
             "network": configuration.describe_network(self.config.model, len(self.source.classes)),
-            "outcomes": self.outcomes.saved(),
+            "outcomes": self.log.saved(),
         }
         self.checkpoints.save(state, position)
 
@@ -207,17 +185,8 @@ class _Run:
         return step / self._steps_per_epoch
 
     def _due(self, step: int, every: float) -> bool:
-        """Whether a multiple of `every` steps (0: none) was reached with this step; at the last step always."""
+        """Whether this step reaches a multiple of `every` steps (0: never), or is the last."""
         return step == self.total or (every > 0 and step // every > (step - 1) // every)
-
-
-def _beginning(workdir: pathlib.Path, state: TrainState, start: int, total: int, images: int, mesh: Mesh) -> str:
-    if start >= total:
-        return f"{workdir} was trained to its end, step {start}, already"
-    millions = parameters(state.params) / 1e6
-    devices = f"{mesh.size} {jax.devices()[0].platform.upper()} device{'s' if mesh.size > 1 else ''}"
-    begin = f"going on at step {start}" if start else "compiling the first step"
-    return f"{workdir}: {millions:.2f} M parameters, {images} images, {total} steps on {devices}; {begin} ..."
 
 
 def _open_data(config: ConfigDict) -> tuple[Source, Source, ConfigDict]:
@@ -231,10 +200,23 @@ def _open_data(config: ConfigDict) -> tuple[Source, Source, ConfigDict]:
     return source, eval_source, config
 
 
+def _total_steps(config: ConfigDict, images: int) -> int:
+    steps_per_epoch = images / config.batch_size
+    steps = config.steps or round(config.epochs * steps_per_epoch)
+    if not 1 <= steps <= configuration.MAX_STEPS:
+        raise InputError(
+            f"config.epochs is {config.epochs} of {steps_per_epoch:.1f} steps each; expected 1 to "
+            f"{configuration.MAX_STEPS} steps"
+        )
+    return steps
+
+
 def _check_workdir(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap) -> None:
-    """Refuses a workdir in which another run lies; one that never came to a checkpoint is free."""
+    """Refuses the workdir of another run, unless that run has no checkpoint yet."""
     if re.search(r"[][*?]", str(workdir.absolute())):
-        raise InputError(f"workdir {workdir.absolute()} has one of [ ] * ? in it, with which Orbax reads nothing back")
+        raise InputError(
+            f"workdir {workdir.absolute()} has one of [ ] * ? in it, which Orbax cannot read back; choose another name"
+        )
     if not saved_steps(workdir):
         return
     saved, saved_classes = saved_config(workdir)
@@ -243,22 +225,55 @@ def _check_workdir(workdir: pathlib.Path, config: ConfigDict, classes: ClassMap)
         if name not in _FREE and here != there:
             raise InputError(
                 f"{workdir} holds another run: config.{name} is {there!r} there and {here!r} here; "
-                "name another --workdir, or the same settings to go on"
+                "choose another --workdir, or the same settings to resume"
             )
     if classes.names != saved_classes.names:
-        raise InputError(f"{workdir} holds a run of other classes; name another --workdir")
+        raise InputError(f"{workdir} holds a run of other classes; choose another --workdir")
+
+
+def _newest_state(
+    first: TrainState, checkpoints: Checkpoints, source: Source, config: ConfigDict, workdir: pathlib.Path
+) -> tuple[TrainState, dict[str, Any]]:
+    """The state of the newest checkpoint and its position; `first` and {} where there is none."""
+    if checkpoints.latest() is None:
+        return first, {}
+    state, position = checkpoints.restore(first, configuration.describe_network(config.model, len(source.classes)))
+    if position["data"] != source.identity:
+        raise InputError(
+            f"{workdir} was trained on other data: {position['data']} there and {source.identity} here (a file name or "
+            "a value of the class map has changed); restore the data, or choose another --workdir"
+        )
+    return state, position
+
+
+def _image_size(source: Source) -> tuple[int, int] | None:
+    """(height, width) of the first image; None if it is damaged, which the evaluation reports."""
+    try:
+        height, width, _ = source[0]["image"].shape
+    except InputError:
+        return None
+    return height, width
 
 
 def _reporter(workdir: pathlib.Path, *run: Any) -> Reporter | SilentReporter:
     return Reporter(workdir, *run) if is_main() else SilentReporter()
 
 
+def _first_line(workdir: pathlib.Path, state: TrainState, start: int, total: int, images: int, mesh: Mesh) -> str:
+    if start >= total:
+        return f"{workdir} is already trained: all {start} steps are done"
+    millions = parameters(state.params) / 1e6
+    devices = f"{mesh.size} {jax.devices()[0].platform.upper()} device{'s' if mesh.size > 1 else ''}"
+    begin = f"resuming at step {start}" if start else "compiling the first step"
+    return f"{workdir}: {millions:.2f} M parameters, {images} images, {total} steps on {devices}; {begin} ..."
+
+
 def _numbered_batches(
     source: Source, config: ConfigDict, start: int, total: int, mesh: Mesh, waited: Callable[[float], None]
 ) -> Iterator[tuple[int, dict[str, list[str]], dict[str, jax.Array]]]:
-    """(number of the step, what is told of its records, batch on the devices) from where the run stands to its end.
+    """(step, "ids" and "skipped" of its records, batch on the devices) from step `start` + 1 to the last.
 
-    `waited` is told the seconds that each batch was waited for.
+    Calls `waited` with the seconds for which each batch was waited.
     """
     if start >= total:
         return
@@ -267,8 +282,8 @@ def _numbered_batches(
     with contextlib.closing(batches):
         for step in range(start + 1, total + 1):
             begin = time.monotonic()
-            records = next(batches)
-            told = {"ids": records.pop("id"), "skipped": records.pop("skipped")}
-            batch = jax.make_array_from_process_local_data(batch_sharding(mesh), records)
+            arrays = next(batches)
+            records = {"ids": arrays.pop("id"), "skipped": arrays.pop("skipped")}
+            batch = jax.make_array_from_process_local_data(batch_sharding(mesh), arrays)
             waited(time.monotonic() - begin)
-            yield step, told, batch
+            yield step, records, batch

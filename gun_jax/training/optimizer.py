@@ -1,4 +1,4 @@
-"""Learning rate by step, and the optimiser that takes it (section 5 of the paper)."""
+"""Learning rate schedules and the optimiser (section 5 of the paper)."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ SCHEDULES = ("step", "poly", "constant")
 def learning_rate(optimizer: ConfigDict, steps_per_epoch: float, total_steps: int) -> optax.Schedule:
     """The learning rate as a function of the number of steps taken.
 
-    It rises linearly over the warm-up, and then, counting from its end: `step` multiplies the peak by `step_factor`
-    after every `step_epochs`; `poly` is peak * (1 - progress) ^ `poly_power`, 0 after the last step; `constant` stays.
+    It rises linearly during the warm-up. Then, counted from its end, `step` multiplies the peak rate by `step_factor`
+    every `step_epochs`, `poly` is peak * (1 - progress) ^ `poly_power`, and `constant` keeps the peak rate.
 
     Raises:
-      InputError: an unknown schedule, or a warm-up that is not shorter than the training.
+      InputError: the schedule is unknown, or the warm-up is not shorter than the training.
     """
     if optimizer.schedule not in SCHEDULES:
         expected = one_of(optimizer.schedule, SCHEDULES)
@@ -42,7 +42,7 @@ def learning_rate(optimizer: ConfigDict, steps_per_epoch: float, total_steps: in
 
 
 def sgd(optimizer: ConfigDict, rate: optax.Schedule) -> optax.GradientTransformation:
-    """SGD with momentum; weight decay, as in PyTorch, is added to the (clipped) gradient before the momentum."""
+    """SGD with momentum. As in PyTorch, weight decay is added to the (clipped) gradient before the momentum."""
     clip = optax.clip_by_global_norm(optimizer.clip_norm) if optimizer.clip_norm else optax.identity()
     return optax.chain(
         clip,
@@ -52,5 +52,5 @@ def sgd(optimizer: ConfigDict, rate: optax.Schedule) -> optax.GradientTransforma
 
 
 def decayed(params: dict[str, Any]) -> dict[str, Any]:
-    """True for the parameters that weight decay pulls at: convolution kernels, not biases, not batch norm."""
+    """True for parameters with weight decay: convolution kernels, but neither biases nor batch norm."""
     return jax.tree.map_with_path(lambda path, _: path[-1].key == "kernel", params)

@@ -1,4 +1,4 @@
-"""What a run tells: progress on the screen, rows in `metrics.jsonl`, curves for TensorBoard."""
+"""Reports of a training: progress on the screen, rows in `metrics.jsonl`, curves for TensorBoard."""
 
 import contextlib
 import datetime
@@ -25,12 +25,12 @@ _NO_COUNTS: Mapping[str, int] = types.MappingProxyType({})
 class Reporter:
     """Reports a training run; use it as a context.
 
-    A terminal shows a bar; where there is none (a log file), every report is a line.
+    A terminal shows a progress bar; a log file gets a line a report.
 
     Args:
       workdir: of the run.
       total: number of steps of the whole run.
-      start: the step at which it goes on; rows of later steps, which were lost with their state, are dropped.
+      start: the step at which the run starts or resumes; rows of later steps, whose state was lost, are dropped.
       images: number of images a step.
 
     Raises:
@@ -47,15 +47,15 @@ class Reporter:
             "{task.description}",
             rich.progress.BarColumn(),
             rich.progress.MofNCompleteColumn(),
-            "{task.fields[news]}",
+            "{task.fields[status]}",
             rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
             console=self._console,
             disable=not self._console.is_terminal,
             speed_estimate_period=3600.0,  # seconds; reports of large steps come minutes apart
         )
-        self._bar = self._progress.add_task("training", total=total, completed=start, news="compiling ...")
+        self._bar = self._progress.add_task("training", total=total, completed=start, status="compiling ...")
         self._last = (start, time.monotonic())
-        self._waited = 0.0  # seconds, since then
+        self._waited = 0.0  # seconds since the last report
 
     def __enter__(self) -> "Reporter":
         self._progress.start()
@@ -75,48 +75,45 @@ class Reporter:
             self._console.print(line, markup=False)
         except OSError as error:
             raise InputError(
-                f"cannot write what is shown: {error.strerror}; make room, and run the same line"
+                f"cannot write to the screen: {error.strerror}; free some space, and rerun the command to resume"
             ) from error
 
-    warn = say  # of what is wrong with this process's own records
+    warn = say  # about records of this process
 
     def first_step(self, step: int) -> None:
-        """Tells that the first step is done; the time that it took, compiling, does not count in images/s."""
+        """Reports the time to the first step. That time, most of it compiling, does not count in images/s."""
         now = time.monotonic()
         since_start = time.time() - psutil.Process().create_time()
         self.say(f"first step after {now - self._last[1]:.1f} s, {since_start:.1f} s after the start of the program")
         self._last, self._waited = (step, now), 0.0
 
     def waited(self, seconds: float) -> None:
-        """Counts time in which the loop waited for the next batch, whether or not a device was busy meanwhile."""
+        """Adds seconds for which the loop waited for a batch, whether or not a device was busy meanwhile."""
         self._waited += seconds
 
     def training(
         self, step: int, epoch: float, loss: float | None, rate: float, counts: Mapping[str, int] = _NO_COUNTS
     ) -> None:
-        """Reports what was since the last report: the mean loss, the learning rate now, and counts by their names.
-
-        A loss of None says that no step was applied.
-        """
+        """Reports the mean loss since the last report (None: no step was applied), the learning rate, and counts."""
         now = time.monotonic()
         done, since = self._last
-        # A report right after the first step has no step to take the time of.
+        # Right after the first step there is no step to time.
         speed = (step - done) * self._images / (now - since) if step > done else None
         waiting = self._waited / (now - since) if step > done else None
         self._last, self._waited = (step, now), 0.0
         shown = "none" if loss is None else f"{loss:.3f}"
-        news = f"epoch {epoch:.1f}  loss {shown}  rate {rate:.2g}" + (f"  {speed:.1f} images/s" if speed else "")
-        news += "".join(f"  {count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
-        self._progress.update(self._bar, completed=step, news=news)
+        status = f"epoch {epoch:.1f}  loss {shown}  rate {rate:.2g}" + (f"  {speed:.1f} images/s" if speed else "")
+        status += "".join(f"  {count} {name.replace('_', ' ')}" for name, count in counts.items() if count)
+        self._progress.update(self._bar, completed=step, status=status)
         if not self._console.is_terminal:
             seconds = round((self._total - step) * self._images / speed) if speed else 0
             left = f"  {datetime.timedelta(seconds=seconds)} left" if speed else ""
-            self.say(f"step {step}/{self._total}  {news}{left}")
+            self.say(f"step {step}/{self._total}  {status}{left}")
         rows = {"loss": loss, "learning_rate": rate, "images_per_second": speed, "waiting": waiting}
         self._write(step, epoch, rows | dict(counts))
 
     def evaluation(self, step: int, epoch: float, split: str, matrix: ConfusionMatrix, names: Sequence[str]) -> None:
-        """Reports the scores of an evaluation; the time that it took does not count in images/s."""
+        """Reports the scores of an evaluation. Its time does not count in images/s."""
         scores = matrix.scores(names)
         miou, accuracy = matrix.miou(), matrix.accuracy()
         self.say(f"step {step}/{self._total}  epoch {epoch:.1f}  {split}: mIoU {miou:.2%}, accuracy {accuracy:.2%}")
@@ -130,14 +127,14 @@ class Reporter:
 
 
 class _Curves:
-    """Curves for TensorBoard, in files that are written at once: a writer of another thread cannot say what fails."""
+    """Curves for TensorBoard, written in this thread: a writer in another thread would hide errors."""
 
     def __init__(self, folder: pathlib.Path, start: int):
         self._folder = folder
         with self._writing():
             folder.mkdir(parents=True, exist_ok=True)
             self._writer = EventsWriter(str(folder / "events"))
-            if start:  # later steps, which were lost, shall not be shown
+            if start:  # hides later steps, which were lost
                 self._writer.write_event(Event(step=start + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def add(self, step: int, values: dict[str, float | None]) -> None:
@@ -149,7 +146,7 @@ class _Curves:
             self._writer.flush()
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # of what was not written `add` has told
+        with contextlib.suppress(OSError):  # `add` has reported it
             self._writer.close()
 
     @contextlib.contextmanager
@@ -158,12 +155,13 @@ class _Curves:
             yield
         except OSError as error:
             raise InputError(
-                f"cannot write curves in {self._folder}: {error.strerror}; make room, and run the same line to go on"
+                f"cannot write curves in {self._folder}: {error.strerror}; free some space, and rerun the command to "
+                "resume"
             ) from error
 
 
 class SilentReporter:
-    """What the other processes of a run report with: nothing."""
+    """Reporter of the other processes of a run: it reports nothing but warnings."""
 
     def __enter__(self) -> "SilentReporter":
         return self
@@ -174,5 +172,5 @@ class SilentReporter:
     say = first_step = waited = training = evaluation = lambda self, *args: None
 
     def warn(self, line: str) -> None:
-        """Shows a line that process 0 does not know of."""
+        """Shows a line about records of this process."""
         print(line, flush=True)

@@ -1,4 +1,4 @@
-"""What a new run starts from, other than random numbers: a published DRN, or another run."""
+"""Starting a new run from a published DRN or from another run, in place of random numbers."""
 
 import functools
 import pathlib
@@ -16,60 +16,60 @@ from gun_jax.weights.drn import load_drn_weights, start_from_drn
 
 
 def starting_point(config: ConfigDict) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Reads what `config.init` names: a function from the variables of a new GUN to those that it starts with.
+    """Reads `config.init`; returns a function from the variables of a new GUN to those that the run starts with.
 
     Raises:
-      InputError: it is neither the file of a published DRN of the network's variant and width, nor a run.
+      InputError: `config.init` is neither a published DRN of the network's variant and width, nor the workdir of a run
+        with the same encoder.
     """
     path = pathlib.Path(config.init).expanduser()
     if path.is_dir():
-        there = load_checkpoint(path)
+        other = load_checkpoint(path)
         for name in ("encoder", "variant"):
-            if there.config.model[name] != config.model[name]:
+            if other.config.model[name] != config.model[name]:
                 raise InputError(
-                    f"config.init: the {name} in {path} is {there.config.model[name]!r}, not {config.model[name]!r}"
+                    f"config.init: the {name} in {path} is {other.config.model[name]!r}, not {config.model[name]!r}"
                 )
-        return functools.partial(start_from_run, there=there.variables, run=str(path))
+        return functools.partial(start_from_run, other=other.variables, run=str(path))
     if config.model.width != 1 and path.exists():
         raise InputError(
-            f"config.model.width is {config.model.width!r}; expected 1 with {path}: published weights are of the whole "
-            "width"
+            f"config.model.width is {config.model.width!r}; expected 1 with {path}: published weights have full width"
         )
     weights = load_drn_weights(path, config.model.variant)
     return functools.partial(start_from_drn, weights=weights)
 
 
-def start_from_run(variables: dict[str, Any], there: dict[str, Any], run: str) -> dict[str, Any]:
-    """Takes from another network the parts that are the same in both: of the same names and shapes throughout.
+def start_from_run(variables: dict[str, Any], other: dict[str, Any], run: str) -> dict[str, Any]:
+    """Copies from another network the parts whose names and shapes are all the same.
 
     Args:
       variables: of a new GUN.
-      there: of the other one. Its encoder has to be the same; a fusion module, classifier or guidance module of other
-        shapes stays as it is. (A classifier of as many classes is taken, whatever they are called.)
-      run: what to call the other one in an error.
+      other: variables of the other one. The encoders have to be the same; a fusion module, classifier or guidance
+        module of other shapes keeps its new variables. (A classifier is copied if it has as many classes.)
+      run: name of the other network in an error.
 
     Raises:
       InputError: the encoders differ.
     """
     taken = {collection: dict(parts) for collection, parts in variables.items()}
     for part in variables["params"]:
-        own, other = (_arrays(one, part) for one in (variables, there))
-        differing = sorted(name for name in own | other if _shape(own, name) != _shape(other, name))
+        here, there = (_arrays(one, part) for one in (variables, other))
+        differing = sorted(name for name in here | there if _shape(here, name) != _shape(there, name))
         if differing and part == "encode":
             name = differing[0]
             raise InputError(
-                f"config.init: the encoder in {run} is another: {name} has shape {_shape(other, name)} there and "
-                f"{_shape(own, name)} here"
+                f"config.init: the encoder in {run} differs: {name} has shape {_shape(there, name)} there and "
+                f"{_shape(here, name)} here"
             )
         for collection, parts in taken.items():
             if not differing and part in parts:
-                # Copies: the state of a training is given away.
-                parts[part] = jax.tree.map(jnp.array, there[collection][part])
+                # Copies: a training step donates its state.
+                parts[part] = jax.tree.map(jnp.array, other[collection][part])
     return taken
 
 
 def _arrays(variables: dict[str, Any], part: str) -> dict[str, jax.Array]:
-    """All arrays of a part by their paths, "params/encode/..."."""
+    """The arrays of a part by path: "params/encode/..."."""
     of_part = {collection: parts[part] for collection, parts in variables.items() if part in parts}
     return flax.traverse_util.flatten_dict(of_part, sep="/")
 

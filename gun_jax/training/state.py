@@ -11,15 +11,14 @@ import optax
 from gun_jax.models import GUN
 
 
-@flax.struct.dataclass
-class TrainState:
-    """What changes from step to step.
+class TrainState(flax.struct.PyTreeNode):
+    """All that a step changes.
 
     Attributes:
-      step: int32 (), the number of steps taken: also the position in the training data.
+      step: int32 (), number of steps taken; also the position in the training data.
       params: float32 parameters.
       batch_stats: float32 running statistics of batch norm.
-      opt_state: momentum and count of the optimiser.
+      opt_state: momentum and step count of the optimiser.
     """
 
     step: jax.Array
@@ -29,7 +28,7 @@ class TrainState:
 
     @property
     def variables(self) -> dict[str, Any]:
-        """What `GUN.apply` takes."""
+        """The variables of `GUN.apply`."""
         return {"params": self.params, "batch_stats": self.batch_stats}
 
 

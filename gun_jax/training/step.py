@@ -30,14 +30,13 @@ def _frugal_on_cpu(mesh: Mesh) -> dict[str, str]:
     return _FRUGAL
 
 
-class Outcome(NamedTuple):
-    """What a step gave.
+class StepResult(NamedTuple):
+    """Loss and gradient of a step.
 
     Attributes:
-      loss: float32 (), of the batch before the step.
-      gradient_norm: float32 (), Euclidean, of all parameters together, before it is clipped.
-      applied: bool (): both are finite, and so is the update. If not, the state stays as it was, but for the number of
-        the step.
+      loss: float32 (), of the batch, with the parameters before the step.
+      gradient_norm: float32 (), Euclidean norm over all parameters, before clipping.
+      applied: bool (), whether loss, gradient and update are finite. If not, only the step number changes.
     """
 
     loss: jax.Array
@@ -89,29 +88,29 @@ def _chosen(labels: jax.Array, classes: int) -> jax.Array:
 
 
 def data_mesh() -> Mesh:
-    """All devices of all processes in one axis, along which batches are split."""
+    """One axis of all devices of all processes, over which batches are sharded."""
     return Mesh(np.asarray(jax.devices()), (DATA_AXIS,))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Every device holds the whole array."""
+    """Sharding in which every device holds the whole array."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Every device holds its share of the first axis."""
+    """Sharding of the first axis over all devices."""
     return NamedSharding(mesh, PartitionSpec(DATA_AXIS))
 
 
 def train_step(
     model: GUN, optimizer: optax.GradientTransformation
-) -> Callable[[TrainState, dict], tuple[TrainState, Outcome]]:
-    """A step as a pure function: (state, batch) to (next state, what it gave).
+) -> Callable[[TrainState, dict], tuple[TrainState, StepResult]]:
+    """A step as a pure function: (state, batch) to (next state, result).
 
     The batch is `{"image": uint8 (B, H, W, 3), "label": uint8 (B, H, W)}`.
     """
 
-    def step(state: TrainState, batch: dict) -> tuple[TrainState, Outcome]:
+    def step(state: TrainState, batch: dict) -> tuple[TrainState, StepResult]:
         images, labels = normalise(batch["image"]), batch["label"]
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
@@ -131,31 +130,37 @@ def train_step(
         applied = jnp.isfinite(jnp.stack([loss, norm, optax.tree.norm((updates, batch_stats))])).all()
         new = TrainState(state.step, params, batch_stats, opt_state)
         kept = jax.tree.map(lambda new, old: jnp.where(applied, new, old), new, state)
-        return kept.replace(step=state.step + 1), Outcome(loss, norm, applied)
+        return kept.replace(step=state.step + 1), StepResult(loss, norm, applied)
 
     return step
 
 
 def make_train_step(
     model: GUN, optimizer: optax.GradientTransformation, mesh: Mesh, clear_caches: bool = False
-) -> Callable[[TrainState, dict], tuple[TrainState, Outcome]]:
-    """Compiles `train_step` for a mesh, over which B is split.
+) -> Callable[[TrainState, dict], tuple[TrainState, StepResult]]:
+    """Compiles `train_step` for a mesh, over which the batch is sharded.
 
-    Batch norm and loss see the whole batch. The state handed in is donated: use only the one that comes back. The first
-    call with images of a size compiles, and gives back the memory that this took before the step asks for its own. With
-    `clear_caches`, the first of all also makes JAX forget what else it has traced and compiled in this process.
+    Batch norm and loss see the whole batch. The state is donated: use only the returned one. The first call with images
+    of a new size compiles, and returns the memory that compiling took to the system before it runs the step.
+
+    Args:
+      model: the network.
+      optimizer: of its parameters.
+      mesh: one axis, `DATA_AXIS`.
+      clear_caches: call `jax.clear_caches()` after the first compilation. It frees all that the process has traced and
+        compiled so far.
     """
-    whole, shared = replicated(mesh), batch_sharding(mesh)
+    whole, sharded = replicated(mesh), batch_sharding(mesh)
     jitted = jax.jit(
         train_step(model, optimizer),
-        in_shardings=(whole, shared),
+        in_shardings=(whole, sharded),
         out_shardings=(whole, whole),
         donate_argnums=0,
         compiler_options=_frugal_on_cpu(mesh),
     )
     programs: dict[tuple[int, ...], jax.stages.Compiled] = {}
 
-    def take_step(state: TrainState, batch: dict) -> tuple[TrainState, Outcome]:
+    def take_step(state: TrainState, batch: dict) -> tuple[TrainState, StepResult]:
         shape = batch["image"].shape
         if shape not in programs:
             programs[shape] = jitted.lower(state, batch).compile()

@@ -38,11 +38,11 @@ def test_a_disk_that_fills_stops_the_training_in_a_line_and_what_was_saved_stays
     small = ["unshare", "-rm", "sh", "-c", SMALL.format(kilobytes=kilobytes), "sh"]
     _, err = finish(start(tmp_path, *settings, before=small), 2)
     (line,) = err.splitlines()
-    assert what in line and "No space left" in line and "make room" in line
-    # With room again, the same line goes on from what was saved.
+    assert what in line and "No space left" in line and "free some space" in line
+    # With space again, the command resumes from what was saved.
     shutil.rmtree(tmp_path / "run")
     (tmp_path / "kept").rename(tmp_path / "run")
     assert saved_steps(tmp_path / "run") == steps
     out, err = finish(start(tmp_path, *settings))
-    assert (f"going on at step {steps[-1]} " in out) if steps else ("compiling" in out)
+    assert (f"resuming at step {steps[-1]} " in out) if steps else ("compiling" in out)
     assert not err

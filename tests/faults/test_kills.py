@@ -81,7 +81,7 @@ def test_processes_that_read_leave_signals_to_the_training_and_end_with_it(tmp_p
 
 @pytest.mark.slow
 @pytest.mark.fault("SIGTERM and Ctrl-C", tried=2)
-def test_a_run_that_is_asked_to_stop_saves_says_so_and_goes_on_as_if_it_had_not(tmp_path, undisturbed):
+def test_a_run_that_is_asked_to_stop_saves_says_so_and_resumes_as_if_it_had_not(tmp_path, undisturbed):
     place(tmp_path, STEPS)
     rows, step = tmp_path / "run" / "metrics.jsonl", 0
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -90,7 +90,9 @@ def test_a_run_that_is_asked_to_stop_saves_says_so_and_goes_on_as_if_it_had_not(
         wait_for(lambda since=since: rows.exists() and rows.stat().st_size > since, process)
         kill(process, number)
         _, err = finish(process, 128 + number)
-        said = re.fullmatch(rf"train.py: stopped by {number.name} after step (\d+), which is saved; .* goes on\n", err)
+        said = re.fullmatch(
+            rf"train.py: stopped by {number.name} after step (\d+), which is saved; rerun the command to resume\n", err
+        )
         assert step < int(said[1]) < STEPS
         step = left(tmp_path)[1][-1]
         assert step == int(said[1])

@@ -90,8 +90,8 @@ def test_ctrl_c_stops_several_processes_together(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.fault("several processes stop by SIGTERM, and another number goes on")
-def test_processes_that_are_asked_to_stop_save_together_and_another_number_goes_on(tmp_path, alone):
+@pytest.mark.fault("several processes stop by SIGTERM, and another number resumes")
+def test_processes_that_are_asked_to_stop_save_together_and_another_number_resumes(tmp_path, alone):
     place(tmp_path, STEPS)
     processes = together(tmp_path, 2, *SLOWLY)
     wait_for((tmp_path / "run" / "config.json").exists, processes[0])  # all are there, and compile the first step
@@ -134,33 +134,36 @@ def test_several_processes_count_what_they_skip_and_go_back_together_from_a_dama
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     for process in together(tmp_path, 2, *flags):
         _, err = finish(process)
-        assert "checkpoints/6 is damaged" in err and "going back to that of step 5" in err
+        assert "checkpoints/6 is damaged" in err and "using that of step 5" in err
     assert saved_steps(tmp_path / "run")[-1] == 6 and (tmp_path / "run/checkpoints/6.damaged").is_dir()
     again = [row for row in read_rows(tmp_path / "run" / "metrics.jsonl") if "loss" in row]
     assert [row["loss"] for row in again] == [row["loss"] for row in rows]
 
 
 @pytest.mark.slow
-@pytest.mark.fault("processes that do not come together")
+@pytest.mark.fault("processes that cannot connect")
 @pytest.mark.parametrize("where", ["auto", "2/2@localhost:1234", "0/2", "1@localhost:1234", "x"])
-def test_processes_that_cannot_come_together_are_refused_in_a_line(tmp_path, where):
+def test_processes_that_cannot_connect_are_refused_in_a_line(tmp_path, where):
     _, err = finish(start(place(tmp_path), f"--processes={where}"), 2)
     (line,) = err.splitlines()
     assert line.startswith("train.py: --processes") and where in line
 
 
 @pytest.mark.slow
-@pytest.mark.fault("processes that do not come together")
+@pytest.mark.fault("processes that cannot connect")
 @pytest.mark.parametrize("rank", [0, 1])
-def test_a_process_whose_others_do_not_come_says_so(rank):
+def test_a_process_whose_others_do_not_start_says_so(rank):
     program = (
-        "import sys; from gun_jax import command_line, processes; processes._START = 3; "
+        "import sys; from gun_jax.programs import command_line; from gun_jax.system import distributed; "
+        "distributed._START = 3; "
         f"sys.argv = ['train.py', '--processes={rank}/2@localhost:12399']; command_line.define_processes(); "
         "command_line.run(lambda: None)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2, done.stderr
-    assert "the others have not come in 3 s; start them all" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert (
+        "the other processes did not start within 3 s; start all" in done.stderr and len(done.stderr.splitlines()) == 1
+    )
 
 
 @pytest.mark.slow

@@ -152,7 +152,7 @@ def test_the_same_line_again_has_nothing_to_do(trained, place):
     before = (trained.workdir / "metrics.jsonl").read_bytes()
     again = run("train.py", "--config=tiny.py", cwd=place)
     assert (again.returncode, again.stderr) == (0, "")
-    assert "was trained to its end, step 6, already" in again.stdout
+    assert "is already trained: all 6 steps are done" in again.stdout
     assert (trained.workdir / "metrics.jsonl").read_bytes() == before
 
 

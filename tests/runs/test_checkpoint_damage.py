@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged or cannot be written, and the best one: nothing whole is lost."""
+"""Checkpoints that are damaged or cannot be written, and the best one: no complete one is lost."""
 
 import json
 import pathlib
@@ -96,17 +96,17 @@ def test_a_checkpoint_of_another_version_is_refused_by_both_and_not_called_damag
     (tmp_path / "checkpoints/4/position/metadata").write_text(json.dumps(position))
     with (
         Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(InputError, match=r"by a version .* before digests"),
+        pytest.raises(InputError, match=r"by a version .* without digests"),
     ):
         checkpoints.restore(state, network)
     assert saved_steps(tmp_path) == [2, 3, 4]
 
 
-def test_variables_are_taken_from_the_newest_that_is_whole_and_nothing_is_moved(state, tmp_path, network):
+def test_variables_come_from_the_newest_undamaged_checkpoint_and_nothing_is_renamed(state, tmp_path, network):
     saved_run(tmp_path, state, network)
     for file in files_of(tmp_path, 4):
         cut(file)
-    with pytest.warns(InputWarning, match=r"checkpoints/4 is damaged .*; going back to that of step 3$"):
+    with pytest.warns(InputWarning, match=r"checkpoints/4 is damaged .*; using that of step 3$"):
         found, step = restore_variables(tmp_path, network, never)
     assert step == 3 and saved_steps(tmp_path) == [2, 3, 4]
     same_bits(found, jax.device_get(state.variables))
@@ -134,7 +134,7 @@ def test_the_best_checkpoint_stays_beside_the_newest(state, tmp_path, network):
         (((7, 0.6), (8, None)), [2, 7, 8]),
         (((9, 0.8), (10, 0.8), (11, None), (12, 0.1)), [10, 11, 12]),
     ):
-        with Checkpoints(tmp_path, keep=2) as checkpoints:  # the run goes on
+        with Checkpoints(tmp_path, keep=2) as checkpoints:  # the run resumes
             checkpoints.scored(2, 0.7)
             checkpoints.restore(state, network)
             for step, miou in rows:
@@ -143,13 +143,13 @@ def test_the_best_checkpoint_stays_beside_the_newest(state, tmp_path, network):
         assert saved_steps(tmp_path) == kept
 
 
-def test_a_checkpoint_that_cannot_be_written_is_told_in_a_line_and_those_before_stay(state, tmp_path, network):
+def test_a_checkpoint_that_cannot_be_written_is_reported_in_a_line_and_older_ones_stay(state, tmp_path, network):
     saved_run(tmp_path, state, network, steps=(2,))
     file_size = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing further fails instead
     try:
         refused = pytest.raises(
-            InputError, match=r"^cannot save a checkpoint in .*; the last whole one is of step 2: .+$"
+            InputError, match=r"^cannot save a checkpoint in .*; the last complete one is of step 2: .+$"
         )
         with refused, Checkpoints(tmp_path) as checkpoints:
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, file_size[1]))

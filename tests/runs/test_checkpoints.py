@@ -1,4 +1,4 @@
-"""Checkpoints: what comes back is what was saved, bit for bit, and what cannot be read is said in a line."""
+"""Checkpoints come back bit for bit; unreadable ones are reported in a line."""
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +46,7 @@ def test_a_state_comes_back_bit_for_bit_with_its_position(state, tmp_path):
     assert found_position == position
 
 
-def test_a_save_holds_the_state_of_its_moment_though_the_next_step_reuses_the_memory(state, tmp_path):
+def test_a_saved_state_does_not_change_when_the_next_step_reuses_its_memory(state, tmp_path):
     expected = jax.tree.map(np.array, state)
     overwrite = jax.jit(lambda state: jax.tree.map(lambda leaf: leaf * 0 + 1, state), donate_argnums=0)
     with Checkpoints(tmp_path) as checkpoints:

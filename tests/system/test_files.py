@@ -1,4 +1,4 @@
-"""Writing whole files: what a reader finds before, after, and when the writing breaks off."""
+"""Atomic writes: the content before, after, and when writing fails."""
 
 import errno
 import pathlib
@@ -15,7 +15,7 @@ def test_a_file_holds_what_was_written(tmp_path, content):
     assert (tmp_path / "file").read_bytes() == (content if isinstance(content, bytes) else content.encode("utf-8"))
 
 
-def test_the_folders_above_it_are_made(tmp_path):
+def test_the_folders_above_it_are_created(tmp_path):
     atomic_write(str(tmp_path / "a" / "b" / "file.txt"), "x")
     assert (tmp_path / "a" / "b" / "file.txt").read_text() == "x"
 
@@ -41,7 +41,7 @@ def test_a_reader_meets_the_old_file_until_the_new_one_is_whole(tmp_path, monkey
     assert seen == ["old"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_is_told_in_a_line(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_old_file_and_is_reported_in_a_line(tmp_path, monkeypatch):
     def full(self, content):
         real(self, content[: len(content) // 2])
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -54,7 +54,7 @@ def test_a_full_disk_leaves_the_old_file_and_is_told_in_a_line(tmp_path, monkeyp
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"file": "old"}
 
 
-def test_a_folder_that_is_a_file_is_told_in_a_line(tmp_path):
+def test_a_folder_that_is_a_file_is_reported_in_a_line(tmp_path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(InputError, match=rf"^cannot write {tmp_path}/runs/demo/config\.json: .*$"):
         atomic_write(tmp_path / "runs" / "demo" / "config.json", "{}")

@@ -1,4 +1,4 @@
-"""What the programs do to their process, seen from outside: page faults that stay away, compilations that stay."""
+"""The programs' process, seen from outside: page faults that it avoids, compilations that it keeps."""
 
 import os
 import platform
@@ -41,7 +41,7 @@ def run(code, *arguments, **environment):
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="keep_memory does nothing without glibc")
-def test_kept_memory_is_not_cleared_again():
+def test_kept_memory_causes_no_page_faults():
     assert int(run(PAGES, "keep")) < 1000 < 10 * 1000 < int(run(PAGES, "as it is"))
 
 
@@ -61,7 +61,7 @@ print(before - resident())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="give_back_memory does nothing without glibc")
-def test_free_memory_is_given_back():
+def test_freed_memory_is_returned_to_the_system():
     assert int(run(GIVEN_BACK, "keep")) < 1000 < 30 * 1000 < int(run(GIVEN_BACK, "back"))  # pages of 4 KiB; 256 MiB
 
 
@@ -70,7 +70,7 @@ def test_compilations_are_kept_in_the_folder(tmp_path):
     assert list((tmp_path / "cache").glob("*"))
 
 
-def test_the_environment_s_folder_goes_before(tmp_path):
+def test_the_environment_s_folder_takes_precedence(tmp_path):
     environment = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "theirs")}
     run(COMPILE, tmp_path / "ours", JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0", **environment)
     assert list((tmp_path / "theirs").glob("*"))
@@ -92,7 +92,7 @@ def test_a_user_without_a_cache_folder_goes_without(tmp_path):
     run(COMPILE, XDG_CACHE_HOME=str(tmp_path / "file"))
 
 
-def test_a_folder_that_cannot_be_made_is_named_on_one_line(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_created_is_named_in_a_line(tmp_path, monkeypatch):
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"^--compilation_cache is .*file/cache, which cannot be written; .*$"):

@@ -1,4 +1,4 @@
-"""The image that a training leaves: as the rows have it, and no reason to lose what was learned."""
+"""`curves.png`: drawn from the rows, and never a reason to fail a run."""
 
 import warnings
 

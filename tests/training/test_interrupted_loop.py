@@ -1,4 +1,4 @@
-"""What goes wrong while a run trains: bad steps, signals, images that vanish."""
+"""Faults while a run trains: bad steps, signals, images that vanish."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import signal
 
 import jax.numpy as jnp
 import pytest
-from reference_runs import draw_folder, outcome
+from reference_runs import draw_folder, result
 
 from gun_jax.errors import InputError
 from gun_jax.runs.checkpoints import saved_steps
@@ -18,7 +18,7 @@ from gun_jax.training.interruption import InterruptedTrainingError
 def test_bad_steps_in_a_row_end_a_run_at_its_last_good_checkpoint(bookkeeping, small_config, tmp_path, monkeypatch):
     def step(state, batch):
         good = state.step < 3
-        return state.replace(step=state.step + 1), outcome(jnp.where(good, 1.0, jnp.nan), good)
+        return state.replace(step=state.step + 1), result(jnp.where(good, 1.0, jnp.nan), good)
 
     small_config.max_bad_steps, small_config.checkpoint_every_epochs = 2, 1.0
     monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
@@ -33,7 +33,7 @@ def test_bad_steps_in_a_row_end_a_run_at_its_last_good_checkpoint(bookkeeping, s
 def test_single_bad_steps_are_counted_and_left_out_of_the_mean(bookkeeping, small_config, tmp_path, monkeypatch):
     def step(state, batch):
         bad = state.step == 1
-        return state.replace(step=state.step + 1), outcome(jnp.where(bad, jnp.inf, state.step + 1.0), ~bad)
+        return state.replace(step=state.step + 1), result(jnp.where(bad, jnp.inf, state.step + 1.0), ~bad)
 
     small_config.log_every_steps, small_config.checkpoint_every_epochs = 3, 1.0
     monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
@@ -49,7 +49,7 @@ def test_a_signal_ends_a_run_at_the_next_step_with_a_checkpoint(
     def step(state, batch):
         if int(state.step) == 2:
             os.kill(os.getpid(), number)
-        return state.replace(step=state.step + 1), outcome(state.step + 1)
+        return state.replace(step=state.step + 1), result(state.step + 1)
 
     small_config.checkpoint_every_epochs, handler = 2.0, signal.getsignal(number)
     with monkeypatch.context() as patch:
@@ -58,7 +58,7 @@ def test_a_signal_ends_a_run_at_the_next_step_with_a_checkpoint(
             bookkeeping(tmp_path / "stopped")
     assert saved_steps(tmp_path / "stopped") == [3]
     assert signal.getsignal(number) == handler
-    # The evaluation that was due is made up for.
+    # The resumed run makes up for the evaluation that was due.
     assert bookkeeping(tmp_path / "stopped") == bookkeeping(tmp_path / "undisturbed")
 
 
@@ -68,7 +68,7 @@ def test_a_second_signal_ends_a_run_unsaved(bookkeeping, small_config, tmp_path,
         if int(state.step) == 1:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
-        return state.replace(step=state.step + 1), outcome(1)
+        return state.replace(step=state.step + 1), result(1)
 
     small_config.checkpoint_every_epochs = 2.0
     monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
@@ -86,7 +86,7 @@ def fading(bookkeeping, small_config, tmp_path, monkeypatch):
     def step(state, batch):
         if int(state.step) == 2:
             (tmp_path / "own/train/images/4.png").unlink()
-        return state.replace(step=state.step + 1), outcome(1)
+        return state.replace(step=state.step + 1), result(1)
 
     monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
 
@@ -98,7 +98,7 @@ def fading(bookkeeping, small_config, tmp_path, monkeypatch):
 
 
 @pytest.mark.fault("an image that vanishes while training")
-def test_a_image_that_vanishes_stops_the_training_by_its_name(fading, tmp_path):
+def test_an_image_that_vanishes_stops_the_training_by_its_name(fading, tmp_path):
     with pytest.raises(InputError) as caught:
         fading(tmp_path / "run", "stop")
     assert str(caught.value).endswith("own/train/images/4.png cannot be read: No such file or directory")
@@ -106,7 +106,7 @@ def test_a_image_that_vanishes_stops_the_training_by_its_name(fading, tmp_path):
 
 
 @pytest.mark.fault("an image that vanishes while training")
-def test_a_image_that_vanishes_is_skipped_told_and_counted(fading, tmp_path, capsys):
+def test_an_image_that_vanishes_is_skipped_reported_and_counted(fading, tmp_path, capsys):
     rows = [row for row in fading(tmp_path / "run", "skip") if "loss" in row]
     assert len(rows) == 30 and sum(row["skipped_records"] for row in rows) >= 3
     assert capsys.readouterr().out.count("skipped: image") == 1

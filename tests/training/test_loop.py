@@ -1,4 +1,4 @@
-"""A whole run: stopped anywhere and resumed it ends as one that was not stopped; and what it writes, and refuses."""
+"""Whole runs: one that is stopped anywhere and resumed ends as one that is not; files it writes; errors."""
 
 import shutil
 import types
@@ -53,7 +53,6 @@ def compiled(new_small_config):
 @pytest.fixture
 def run(compiled, monkeypatch, small_config):
     """`run(workdir, stop=n)`: trains, with the compiled programs; stops when it is about to take step n."""
-    monkeypatch.setattr(loop, "make_scorer", lambda *_: compiled.score)
     monkeypatch.setattr(loop, "create_state", lambda *_: jax.tree.map(np.copy, compiled.state))
 
     def train_until(workdir, stop=None):
@@ -64,9 +63,9 @@ def run(compiled, monkeypatch, small_config):
 
         monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
         if stop is None:
-            return jax.device_get(train(small_config, workdir))
+            return jax.device_get(train(small_config, workdir, lambda *_: compiled.score))
         with pytest.raises(StoppedError):
-            train(small_config, workdir)
+            train(small_config, workdir, lambda *_: compiled.score)
         return None
 
     return train_until
@@ -76,11 +75,10 @@ def run(compiled, monkeypatch, small_config):
 def unbroken(compiled, new_small_config, tmp_path_factory):
     """A run that was not stopped: its workdir, its last state and its rows."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "make_scorer", lambda *_: compiled.score)
         patch.setattr(loop, "create_state", lambda *_: jax.tree.map(np.copy, compiled.state))
         patch.setattr(loop, "make_train_step", lambda *_: compiled.step)
         workdir = tmp_path_factory.mktemp("runs") / "unbroken"
-        state = jax.device_get(train(new_small_config(), workdir))
+        state = jax.device_get(train(new_small_config(), workdir, lambda *_: compiled.score))
     return types.SimpleNamespace(workdir=workdir, state=state, rows=rows_of(workdir))
 
 
@@ -128,7 +126,7 @@ def test_rows_whose_checkpoint_was_not_saved_are_written_once(run, unbroken, tmp
     assert rows_of(tmp_path) == unbroken.rows
 
 
-def test_settings_that_learn_nothing_may_change_between_two_pieces(run, unbroken, tmp_path, small_config):
+def test_settings_that_do_not_affect_learning_may_change_when_a_run_resumes(run, unbroken, tmp_path, small_config):
     run(tmp_path, 4)
     small_config.log_every_steps, small_config.keep_checkpoints, small_config.eval_every_epochs = 5, 1, 0.0
     small_config.data.threads, small_config.data.prefetch = 1, 1
@@ -142,7 +140,7 @@ def test_running_a_finished_run_again_changes_nothing(run, unbroken, monkeypatch
     assert content(unbroken.workdir) == before
 
 
-# What a run learns and writes
+# Results and files
 
 
 def test_the_checkpoint_of_the_last_step_holds_the_state_that_came_back(unbroken, small_config):
@@ -197,14 +195,14 @@ def test_epochs_that_are_no_whole_steps_are_evaluated_with_the_step_that_complet
     assert saved_steps(tmp_path) == [4, 7, 10]
 
 
-def test_without_evaluation_and_checkpoints_asked_for_the_end_has_both(bookkeeping, small_config, tmp_path):
+def test_a_run_always_evaluates_and_saves_at_its_end(bookkeeping, small_config, tmp_path):
     small_config.eval_every_epochs, small_config.checkpoint_every_epochs, small_config.log_every_steps = 0.0, 0.0, 100
     rows = bookkeeping(tmp_path)
     assert [row["step"] for row in rows if "val/miou" in row] == [6]
     assert saved_steps(tmp_path) == [6]
 
 
-# What a run refuses
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -226,25 +224,25 @@ def test_the_workdir_of_another_run_is_refused_by_the_name_of_the_setting(unbrok
     before = content(unbroken.workdir)
     small_config.update_from_flattened_dict({name: value})
     with pytest.raises(InputError, match=rf"^.*holds another run: config\.{name} is .* there and .* here; .*$"):
-        train(small_config, unbroken.workdir)
+        train(small_config, unbroken.workdir, make_scorer)
     assert content(unbroken.workdir) == before
 
 
 def test_a_run_without_a_whole_step_is_refused_in_a_line(small_config, tmp_path):
     small_config.epochs = 0.1
     with pytest.raises(InputError, match=r"^config\.epochs is 0\.1 of 3\.0 steps each; .*$"):
-        train(small_config, tmp_path)
+        train(small_config, tmp_path, make_scorer)
 
 
 @pytest.mark.parametrize(("name", "bad"), [("optimizer.schedule", "cosine"), ("model.encoder", "enc42")])
-def test_settings_that_no_run_can_have_leave_nothing_behind(small_config, tmp_path, name, bad):
+def test_impossible_settings_leave_nothing_behind(small_config, tmp_path, name, bad):
     small_config.update_from_flattened_dict({name: bad})
     with pytest.raises(InputError):
-        train(small_config, tmp_path / "run")
+        train(small_config, tmp_path / "run", make_scorer)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_workdir_in_which_nothing_was_learned_is_free_for_other_settings(run, small_config, tmp_path):
+def test_a_workdir_without_a_checkpoint_is_free_for_other_settings(run, small_config, tmp_path):
     run(tmp_path, stop=1)
     small_config.optimizer.peak_rate = 0.02
     run(tmp_path, stop=2)
@@ -252,7 +250,7 @@ def test_a_workdir_in_which_nothing_was_learned_is_free_for_other_settings(run, 
 
 
 @pytest.mark.parametrize("change", ["an image less", "another name", "other values"])
-def test_a_run_does_not_go_on_with_other_data(run, small_config, tmp_path, change):
+def test_a_run_does_not_resume_with_other_data(run, small_config, tmp_path, change):
     draw_folder(tmp_path / "data")
     small_config.data.source, small_config.data.dir = "folder", str(tmp_path / "data")
     run(tmp_path / "run", stop=3)
@@ -266,7 +264,7 @@ def test_a_run_does_not_go_on_with_other_data(run, small_config, tmp_path, chang
     else:
         write_classes(tmp_path / "data", shift=1)
     with pytest.raises(InputError, match=r"other (data|settings|run).* there and .* here"):
-        train(small_config, tmp_path / "run")
+        train(small_config, tmp_path / "run", make_scorer)
     assert saved_steps(tmp_path / "run") == [1, 2]
 
 
@@ -274,11 +272,11 @@ def test_checkpoints_without_their_configuration_are_refused(run, small_config, 
     run(tmp_path, stop=2)
     (tmp_path / "config.json").unlink()
     with pytest.raises(InputError, match=r"config\.json is missing"):
-        train(small_config, tmp_path)
+        train(small_config, tmp_path, make_scorer)
 
 
 @pytest.mark.parametrize("name", ["w[red]z", "w*", "w?"])
-def test_a_workdir_that_could_not_be_read_back_is_refused(small_config, tmp_path, name):
+def test_a_workdir_that_orbax_cannot_read_back_is_refused(small_config, tmp_path, name):
     with pytest.raises(InputError, match=r"^workdir .* has one of \[ \] \* \? in it, .*$"):
-        train(small_config, tmp_path / name)
+        train(small_config, tmp_path / name, make_scorer)
     assert not (tmp_path / name).exists()

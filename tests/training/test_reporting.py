@@ -1,4 +1,4 @@
-"""What a run tells: rows of strict JSON, the screen's lines against arithmetic, TensorBoard's curves."""
+"""Reports of a run: rows of strict JSON, lines on the screen against arithmetic, TensorBoard's curves."""
 
 import contextlib
 import itertools
@@ -22,7 +22,7 @@ from gun_jax.training.reporting import Reporter, SilentReporter
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that is moved by hand: `clock.now`."""
+    """A fake clock: `clock.now`."""
     clock = types.SimpleNamespace(now=100.0)
     monkeypatch.setattr(reporting, "time", types.SimpleNamespace(monotonic=lambda: clock.now, time=time.time))
     return clock
@@ -33,7 +33,7 @@ def lines_of(workdir):
 
 
 def scalars(workdir):
-    """What TensorBoard reads, (name, step) to value, by the format of TFRecord: length, checksum, bytes, checksum."""
+    """TensorBoard's values by (name, step), read from TFRecord's format: length, checksum, bytes, checksum."""
     found = {}
     for file in sorted((workdir / "curves").iterdir()):
         content = file.read_bytes()
@@ -50,7 +50,7 @@ def half_right():
     return ConfusionMatrix(3).update(np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 0]))
 
 
-def test_a_training_row_is_strict_json_with_all_that_was_reported(tmp_path, strict_json, clock):
+def test_a_training_row_is_strict_json_with_all_reported_values(tmp_path, strict_json, clock):
     with Reporter(tmp_path, 6, 0, 8) as reporter:
         clock.now += 4.0
         reporter.training(2, 0.66666, 1.25, 0.01)
@@ -111,7 +111,7 @@ def test_waiting_is_the_share_of_the_time_since_the_last_report_in_which_there_w
     assert [row["waiting"] for row in read_rows(tmp_path / "metrics.jsonl")] == [0.25, 0.125]
 
 
-def test_the_first_step_tells_the_time_since_the_program_started(tmp_path, capsys):
+def test_the_first_step_reports_the_time_since_the_program_started(tmp_path, capsys):
     with Reporter(tmp_path, 100, 0, 8) as reporter:
         reporter.first_step(1)
     alive = time.time() - psutil.Process().create_time()
@@ -157,7 +157,7 @@ def test_resuming_drops_the_rows_of_later_steps_and_appends(tmp_path, start):
     assert read_rows(tmp_path / "metrics.jsonl")[-1]["step"] == 9
 
 
-def test_a_line_cut_off_by_a_kill_is_dropped_at_whatever_byte(tmp_path, strict_json):
+def test_a_line_cut_off_at_any_byte_is_dropped(tmp_path, strict_json):
     with Reporter(tmp_path, 9, 0, 8) as reporter:
         for step in (1, 2):
             reporter.training(step, step / 3, float(step), 0.1)
@@ -177,7 +177,7 @@ def test_a_line_cut_off_by_a_kill_is_dropped_at_whatever_byte(tmp_path, strict_j
     "line", [b'{"st', b"\xff\xfe\x00", b"null", b"[1]", b'{"loss": 3}', b'{"step": "2"}', b""], ids=repr
 )
 @pytest.mark.parametrize("after", [b"", b'{"step": 3}\n'], ids=["last", "followed"])
-def test_a_damaged_line_is_told_rather_than_lost_with_those_after_it(tmp_path, line, after):
+def test_a_damaged_line_is_reported_rather_than_lost_with_those_after_it(tmp_path, line, after):
     path = tmp_path / "metrics.jsonl"
     content = b'{"step": 1}\n' + line + b"\n" + after
     path.write_bytes(content)
@@ -191,7 +191,7 @@ def test_a_run_without_metrics_has_no_rows(tmp_path):
 
 
 @pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no file that is always full here")
-def test_a_screen_that_is_a_file_on_a_full_disk_is_told_in_a_line(tmp_path, monkeypatch):
+def test_a_screen_that_is_a_file_on_a_full_disk_is_reported_in_a_line(tmp_path, monkeypatch):
     reporter, told = Reporter(tmp_path, 3, 0, 2), ""
     with contextlib.suppress(OSError), open("/dev/full", "w") as full:  # which fails again when it is closed
         monkeypatch.setattr("sys.stdout", full)
@@ -199,7 +199,7 @@ def test_a_screen_that_is_a_file_on_a_full_disk_is_told_in_a_line(tmp_path, monk
             reporter.say("a line")
         except InputError as error:
             told = str(error)
-    assert told.startswith("cannot write what is shown: No space left on device; make room, ")
+    assert told.startswith("cannot write to the screen: No space left on device; free some space, ")
 
 
 def test_the_other_processes_write_nothing(tmp_path, capsys):

@@ -13,17 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference_models import images, layers, quick_jit
+from reference_runs import no_scorer
 from reference_torch import call, ordered, tensor, write, write_legacy
 
 import gun_jax
 from gun_jax import DRN, GUN, load_drn_weights
 from gun_jax.errors import InputError
+from gun_jax.evaluation.scoring import make_scorer
 from gun_jax.models.encoder import Encoder, resize
 from gun_jax.runs.workdir import saved_config
 from gun_jax.training import loop
 from gun_jax.training.loop import train
 from gun_jax.training.start import starting_point
-from gun_jax.training.step import Outcome
+from gun_jax.training.step import StepResult
 from gun_jax.weights.drn import start_from_drn
 
 VARIANTS = ("d22", "d38", "d54", "c26")
@@ -285,7 +287,7 @@ def start(d22, small_config):
     return small_config
 
 
-def test_a_run_starts_from_the_file_and_goes_on_without_it(start, weights, d22, tmp_path, monkeypatch):
+def test_a_run_starts_from_the_file_and_resumes_without_it(start, weights, d22, tmp_path, monkeypatch):
     start.init, given = str(tmp_path / "drn.pth"), []
     (tmp_path / "drn.pth").hardlink_to(d22[0])
 
@@ -297,15 +299,14 @@ def test_a_run_starts_from_the_file_and_goes_on_without_it(start, weights, d22, 
     def step(state, batch):
         if len(given) == 1 and state.step == 2:
             raise InterruptedError
-        return state.replace(step=state.step + 1), Outcome(jnp.float32(1), jnp.float32(1), jnp.bool_(True))
+        return state.replace(step=state.step + 1), StepResult(jnp.float32(1), jnp.float32(1), jnp.bool_(True))
 
     monkeypatch.setattr(loop, "create_state", first)
     monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
-    monkeypatch.setattr(loop, "make_scorer", lambda *_: lambda variables, source: gun_jax.ConfusionMatrix(19))
     with pytest.raises(InterruptedError):
-        train(start, tmp_path / "run")
+        train(start, tmp_path / "run", no_scorer)
     (tmp_path / "drn.pth").unlink()
-    assert train(start, tmp_path / "run").step == 6
+    assert train(start, tmp_path / "run", no_scorer).step == 6
     assert jax.tree.all(jax.tree.map(np.array_equal, given[0], weights)) and given[1] is None
     assert saved_config(tmp_path / "run")[0].init == str(tmp_path / "drn.pth")
 
@@ -315,7 +316,7 @@ def test_a_run_starts_from_the_file_and_goes_on_without_it(start, weights, d22, 
 def test_a_step_at_a_tiny_rate_leaves_the_encoder_near_the_file(start, weights, tmp_path, encoder):
     start.model.encoder, start.optimizer.peak_rate, start.epochs = encoder, 1e-7, 1 / 3
     start.model.guidance, start.batch_size = "high_res", 2
-    assert train(start, tmp_path).step == 1
+    assert train(start, tmp_path, make_scorer).step == 1
     _, saved, config = gun_jax.load_run(tmp_path)
     assert config.init == start.init
     for branch in saved["params"]["encode"].values():
@@ -328,14 +329,14 @@ def test_another_file_is_another_run(start, random_run):
     config = random_run.config.copy_and_resolve_references()
     config.init = "other.pth"
     with pytest.raises(InputError, match=r"another run: config\.init is '' there and 'other\.pth' here"):
-        train(config, random_run.workdir)
+        train(config, random_run.workdir, make_scorer)
 
 
 def test_a_file_that_cannot_be_used_is_told_before_the_data_are_opened(start, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "_open_data", lambda _: pytest.fail("the data were opened"))
     start.model.variant = "c26"
     with pytest.raises(InputError, match=r"it is a DRN of variant 'd22'; set config.model.variant=d22"):
-        train(start, tmp_path / "run")
+        train(start, tmp_path / "run", make_scorer)
     assert not (tmp_path / "run").exists()
 
 
