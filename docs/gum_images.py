@@ -3,28 +3,27 @@
 
     python docs/gum_images.py [--workdir=runs/demo] [--output=docs/images]
 
-Without a workdir it draws those that need no trained network.
+Without --workdir it leaves out gum_boundary.png, which needs a trained network.
 """
 
 import pathlib
 
 import jax
 import jax.numpy as jnp
-import matplotlib.figure
 import numpy as np
 import optax
 from absl import flags
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 import gun_jax
 from gun_jax.data.sources import load_source
 from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.programs import command_line
-from gun_jax.runs.loading import load_checkpoint
+from gun_jax.runs.loading import load_checkpoint, on_one_image
 from gun_jax.training.step import cross_entropy
-from gun_jax.visualisation import colorize, most_mended, offset_colors, write_png
+from gun_jax.visualisation import best_crop, colorize, offset_colors, render, write_png
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "A trained network, for the image of a real boundary.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Workdir of a trained network, for gum_boundary.png.")
 _OUTPUT = flags.DEFINE_string("output", "docs/images", "Folder of the images.")
 
 _SIZE, _FACTOR = 128, 8
@@ -40,11 +39,11 @@ def main() -> None:
 
 
 def edge_figure() -> np.ndarray:
-    """One line of logits across an edge that lies within a low-resolution pixel: what upsampling makes of it."""
+    """Logits across an edge inside a low-resolution pixel, upsampled in three ways."""
     logits = jnp.array([4.0, 4.0, 1.0, -4.0, -4.0, -4.0]).reshape(1, 1, 6, 1)  # class 1 against class 2
     edge, width = 18, 48  # the true edge, in pixels of the output
     x = np.arange(width)
-    # Read from the pixel before the edge, or from the one behind it.
+    # Left of the edge, read one pixel to the left; right of it, to the right.
     offsets = np.zeros((1, 1, width, 2), np.float32)
     offsets[0, 0, 14:edge, 0], offsets[0, 0, edge:28, 0] = -1.0, 1.5
     lines = {
@@ -52,7 +51,7 @@ def edge_figure() -> np.ndarray:
         "bilinear": gun_jax.guided_upsample(logits, 0 * offsets),
         "guided": gun_jax.guided_upsample(logits, offsets),
     }
-    figure, canvas = _figure(7, 3.6)
+    figure = _figure(7, 3.6)
     above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     for (name, line), style in zip(lines.items(), (":", "--", "-"), strict=True):
         above.plot(x, np.ravel(line), style, label=name, linewidth=1.6, drawstyle="steps-mid")
@@ -67,13 +66,13 @@ def edge_figure() -> np.ndarray:
     below.set_xlabel("output pixel")
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
-    return _drawn(canvas)
+    return render(figure)
 
 
 def scene_figure() -> np.ndarray:
-    """A map of three classes at an eighth of its size, upsampled; guided, by offsets found by gradient descent."""
+    """A map of three classes at an eighth of its size, upsampled in three ways; the offsets are optimised."""
     truth = _toy_scene()
-    logits = 8.0 * jax.nn.one_hot(truth, 3).reshape(16, 8, 16, 8, 3).mean((1, 3))[None]  # what a good network could say
+    logits = 8.0 * jax.nn.one_hot(truth, 3).reshape(16, 8, 16, 8, 3).mean((1, 3))[None]
     offsets = learned_offsets(logits, truth)
     nothing = jnp.zeros_like(offsets)
     guesses = {
@@ -81,7 +80,7 @@ def scene_figure() -> np.ndarray:
         "bilinear": gun_jax.guided_upsample(logits, nothing),
         "guided (equation 4)": gun_jax.guided_upsample(logits, offsets),
     }
-    figure, canvas = _figure(10, 2.5)
+    figure = _figure(10, 2.5)
     axes = figure.subplots(1, 5)
     axes[0].imshow(_COLORS[truth])
     axes[0].set_title("truth, and the pixels\nof the low-resolution map", fontsize=9)
@@ -96,14 +95,14 @@ def scene_figure() -> np.ndarray:
         one.set_title(f"{name}\nmIoU {100 * miou:.1f} %", fontsize=9)
     axes[4].imshow(offset_colors(np.asarray(offsets[0]))[0])
     _arrows(axes[4], np.asarray(offsets[0]), 6)
-    axes[4].set_title("offsets: where\nit reads instead", fontsize=9)
+    axes[4].set_title("offsets\n", fontsize=9)
     for one in axes[1:]:
         one.set_axis_off()
-    return _drawn(canvas)
+    return render(figure)
 
 
 def learned_offsets(logits: jax.Array, truth: np.ndarray, steps: int = 300) -> jax.Array:
-    """Offsets (1, H, W, 2) by gradient descent on the cross-entropy, from zero: what a guidance module learns from."""
+    """Offsets (1, H, W, 2) by gradient descent on the cross-entropy, from zero."""
 
     def loss(offsets: jax.Array) -> jax.Array:
         return cross_entropy(gun_jax.guided_upsample(logits, offsets), jnp.asarray(truth)[None])
@@ -122,19 +121,16 @@ def learned_offsets(logits: jax.Array, truth: np.ndarray, steps: int = 300) -> j
 
 
 def boundary_figure(workdir: pathlib.Path) -> np.ndarray:
-    """The place of a trained network's split at which guided upsampling mends most of what bilinear gets wrong."""
+    """The crop of a trained network's split in which guided upsampling fixes most errors of bilinear upsampling."""
     trained = load_checkpoint(workdir)
     source = load_source(trained.config.data, trained.config.data.eval_split)
-    explain = jax.jit(trained.model.apply, static_argnames=("method", "output_size"))
+    predict = on_one_image(trained, "predict_with_offsets")
     best, offsets_there = None, None
     for index in range(len(source)):
         record = source[index]
-        size = record["label"].shape
-        seen = explain(
-            trained.variables, gun_jax.normalise(record["image"][None]), output_size=size, method="predict_with_offsets"
-        )
-        labels, bilinear, offsets = (np.asarray(seen[key][0]) for key in ("labels", "bilinear_labels", "offsets"))
-        crop = most_mended(record["image"], record["label"], bilinear, labels, part=0.3)
+        found = predict(record["image"], record["label"].shape)
+        labels, bilinear, offsets = (found[key] for key in ("labels", "bilinear_labels", "offsets"))
+        crop = best_crop(record["image"], record["label"], bilinear, labels, part=0.3)
         if best is None or crop.gain > best.gain:
             side = len(crop.image)
             best, offsets_there = crop, offsets[crop.top : crop.top + side, crop.left : crop.left + side]
@@ -143,15 +139,15 @@ def boundary_figure(workdir: pathlib.Path) -> np.ndarray:
         "ground truth": colorize(best.truth, source.classes),
         "bilinear, same logits": colorize(best.baseline, source.classes),
         "guided": colorize(best.labels, source.classes),
-        "offsets: where it reads instead": offset_colors(offsets_there)[0],
+        "offsets": offset_colors(offsets_there)[0],
     }
-    figure, canvas = _figure(10, 2.4)
-    for axes, (title, picture) in zip(figure.subplots(1, len(drawn)), drawn.items(), strict=True):
-        axes.imshow(picture)
+    figure = _figure(10, 2.4)
+    for axes, (title, image) in zip(figure.subplots(1, len(drawn)), drawn.items(), strict=True):
+        axes.imshow(image)
         axes.set_title(title, fontsize=9)
         axes.set_axis_off()
     _arrows(axes, offsets_there, 4)
-    return _drawn(canvas)
+    return render(figure)
 
 
 def _toy_scene() -> np.ndarray:
@@ -165,7 +161,7 @@ def _toy_scene() -> np.ndarray:
 
 
 def _arrows(axes, offsets: np.ndarray, every: int) -> None:
-    """Arrows at every so-many-th pixel, from where it lies towards where it reads."""
+    """Arrows from every `every`-th pixel to the position that it reads."""
     rows, columns = np.mgrid[every // 2 : offsets.shape[0] : every, every // 2 : offsets.shape[1] : every]
     p, q = np.moveaxis(offsets[rows, columns], -1, 0)
     axes.quiver(columns, rows, p, q, angles="xy", scale_units="xy", scale=1 / _FACTOR, width=0.006)
@@ -173,14 +169,8 @@ def _arrows(axes, offsets: np.ndarray, every: int) -> None:
     axes.set_ylim(offsets.shape[0] - 0.5, -0.5)
 
 
-def _figure(width: float, height: float) -> tuple[matplotlib.figure.Figure, FigureCanvasAgg]:
-    figure = matplotlib.figure.Figure(figsize=(width, height), dpi=110, layout="constrained")
-    return figure, FigureCanvasAgg(figure)
-
-
-def _drawn(canvas: FigureCanvasAgg) -> np.ndarray:
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""docs/gum.md: its images are drawn by the code, show what it says, and its code runs."""
+"""docs/gum.md: its script draws the images, and its code runs."""
 
 import pathlib
 import re
@@ -15,26 +15,26 @@ DOCS = pathlib.Path(gun_jax.__file__).parents[1] / "docs"
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def figures():
     return runpy.run_path(str(DOCS / "gum_images.py"))
 
 
 @pytest.mark.parametrize("name", ["edge_figure", "scene_figure"])
-def test_a_image_that_needs_no_network_is_drawn(pictures, name):
-    image = pictures[name]()
+def test_an_image_that_needs_no_network_is_drawn(figures, name):
+    image = figures[name]()
     assert image.dtype == np.uint8 and image.shape[2] == 3 and len(np.unique(image.reshape(-1, 3), axis=0)) > 20
 
 
-def test_the_image_of_a_trained_network_is_drawn(pictures, random_run):
-    image = pictures["boundary_figure"](random_run.workdir)
+def test_the_image_of_a_trained_network_is_drawn(figures, random_run):
+    image = figures["boundary_figure"](random_run.workdir)
     assert image.dtype == np.uint8 and image.shape[1] > 800
 
 
-def test_learned_offsets_beat_bilinear_upsampling_and_rest_far_from_boundaries(pictures):
+def test_learned_offsets_beat_bilinear_upsampling_and_rest_far_from_boundaries(figures):
     truth = np.zeros((64, 64), int)
     truth[:, 27:] = 1  # an edge within a low-resolution pixel
     logits = 8.0 * jax.nn.one_hot(truth, 2).reshape(8, 8, 8, 8, 2).mean((1, 3))[None]
-    offsets = pictures["learned_offsets"](logits, truth, steps=100)
+    offsets = figures["learned_offsets"](logits, truth, steps=100)
     bilinear = gun_jax.guided_upsample(logits, jnp.zeros_like(offsets)).argmax(-1)[0]
     guided = gun_jax.guided_upsample(logits, offsets).argmax(-1)[0]
     assert (bilinear != truth).any() and (guided == truth).all()

@@ -1,4 +1,4 @@
-"""Boundaries (section 5, Figure 4): the trimap curves of networks side by side, and where guided upsampling helps."""
+"""Boundaries (section 5, Figure 4): trimap curves of networks, and crops in which guided upsampling helps most."""
 
 import json
 import pathlib
@@ -14,7 +14,7 @@ from gun_jax.metrics.confusion import none_for_nan
 from gun_jax.metrics.trimap import Trimap
 from gun_jax.runs.loading import Trained, on_one_image
 from gun_jax.system.files import atomic_write
-from gun_jax.visualisation import Crop, crop_figure, most_mended, trimap_figure, write_png
+from gun_jax.visualisation import Crop, best_crop, crop_figure, trimap_figure, write_png
 
 BASELINE = "baseline"
 SAME_LOGITS = "bilinear upsampling of the same logits"
@@ -22,7 +22,7 @@ _CROPS = 6
 
 
 def upsampling_name(model: ConfigDict) -> str:
-    """What tells a network from others in Figure 4: "baseline", "large-rf", "fusion, nearest"."""
+    """The name of a network in Figure 4: "baseline", "large-rf", "fusion, nearest"."""
     if model.guidance == "none":
         return BASELINE
     return model.guidance.replace("_", "-") + ("" if model.method == "bilinear" else f", {model.method}")
@@ -35,24 +35,23 @@ def compare_boundaries(
     folder: pathlib.Path,
     progress: Callable[[], None],
 ) -> list[pathlib.Path]:
-    """Measures and draws trimap curves, and draws where the first network mends most boundaries.
+    """Measures and draws the trimap curves of networks, and crops in which the first one gains most on boundaries.
 
-    What it is compared with is the first of the other networks that upsamples bilinearly (the paper's baseline), or, if
-    none does, bilinear upsampling of its own logits. The curves are those of all networks; the crops are the best of
-    each sixth of the images.
+    The baseline is the first other network that upsamples bilinearly (the paper's baseline), or else bilinear
+    upsampling of the first network's own logits. The crops are the best of each sixth of the images.
 
     Args:
-      networks: workdir and network; the first is the one that the report is about.
+      networks: workdir and network; the first one is under evaluation.
       source: the images.
-      split: which ones they are.
-      folder: where to write `SPLIT-trimap.json`, `SPLIT-trimap.png` and `SPLIT-boundaries.png`.
+      split: their split.
+      folder: folder for `SPLIT-trimap.json`, `SPLIT-trimap.png` and `SPLIT-boundaries.png`.
       progress: called after every image.
 
     Returns:
-      The files written: without the last one if the first network does not mend anything.
+      The files written; without the last one if no crop has a gain.
 
     Raises:
-      InputError: a network of other classes, something wrong with an image, or a file that cannot be written.
+      InputError: a network of other classes, an unreadable image, or a file that cannot be written.
     """
     classes = source.classes
     for workdir, trained in networks:
@@ -69,7 +68,7 @@ def compare_boundaries(
         on_one_image(trained, "predict_with_offsets" if index == 0 else "predict")
         for index, (_, trained) in enumerate(networks)
     ]
-    crops: dict[int, Crop] = {}  # of each part of the split, since the images of a video resemble their neighbours
+    crops: dict[int, Crop] = {}  # the best by part of the split: neighbours in a video are alike
     for index in range(len(source)):
         record = source[index]
         image, truth = record["image"], record["label"]
@@ -77,7 +76,7 @@ def compare_boundaries(
         predictions = [first["labels"], *others, first["bilinear_labels"]][: len(names)]
         for trimap, prediction in zip(trimaps, predictions, strict=True):
             trimap.update(truth, prediction)
-        crop = most_mended(image, truth, predictions[compared], predictions[0])
+        crop = best_crop(image, truth, predictions[compared], predictions[0])
         part = index * _CROPS // len(source)
         if crop.gain > (crops[part].gain if part in crops else 0):
             crops[part] = crop

@@ -1,4 +1,4 @@
-"""The scores of an evaluation, on the screen."""
+"""The table of scores on the screen."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import rich.table
 
 
 def score_table(scores: dict[str, Any]) -> rich.table.Table:
-    """A table for the screen of what `gun_jax.evaluation.evaluate.evaluate` returns, in percent."""
+    """A table of the scores that `gun_jax.evaluation.evaluate.evaluate` returns, in percent."""
     weighted = "iiou" in scores
     table = rich.table.Table()
     table.add_column("class")
@@ -26,7 +26,7 @@ def score_table(scores: dict[str, Any]) -> rich.table.Table:
         table.add_section()
         for name, value in scores["category_iou"].items():
             add(f"category {name}", value, scores.get("category_iiou", {}).get(name))
-        add("mean of categories", scores["category_miou"], scores.get("category_miiou"), style="bold")
+        add("mean of categories (mIoU)", scores["category_miou"], scores.get("category_miiou"), style="bold")
     return table
 
 

@@ -1,4 +1,4 @@
-"""Scoring a network on a data set: images in batches through `predict`, labels at their own size."""
+"""Scores of a network on a data set: images in batches, labels at their own size."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.models import GUN
 from gun_jax.system.distributed import all_reduce_sum
 
-_SIZES_WAITING = 4  # image sizes of which fewer than a batch has been read
+_MAX_PARTIAL_BATCHES = 4  # sizes of images that wait for a full batch
 
 Label = Callable[[np.ndarray, tuple[int, int]], np.ndarray]
 Each = Callable[[dict, np.ndarray], None]
@@ -25,15 +25,15 @@ Each = Callable[[dict, np.ndarray], None]
 def score_labels(
     label: Label, num_classes: int, source: Source, batch_size: int, threads: int, each: Each | None = None
 ) -> ConfusionMatrix:
-    """The confusion matrix of all records of a source, in the size of their labels; shared among the JAX processes.
+    """The confusion matrix of all records of a source, at the size of their labels; the JAX processes share the work.
 
     Args:
-      label: gives integer (B, H', W') for images uint8 (B, H, W, 3) and the size (H', W').
-      num_classes: how many labels there are.
+      label: function from images uint8 (B, H, W, 3) and a size (H', W') to integer labels (B, H', W').
+      num_classes: number of classes.
       source: the data set.
-      batch_size: images at a time, at most.
-      threads: that read.
-      each: is called with every record, which has its "index" in the source, and its labels.
+      batch_size: largest number of images in a batch.
+      threads: number of reader threads.
+      each: called with each record, to which "index" is added, its index in the source, and its predicted labels.
     """
     matrix = ConfusionMatrix(num_classes, IGNORE)
     for records in _batches(source, batch_size, threads):
@@ -48,25 +48,25 @@ def score_labels(
 
 
 def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., ConfusionMatrix]:
-    """Builds `score(variables, source, each=None)`, which keeps what it has compiled, however often it is called.
+    """Builds `score(variables, source, each=None)`: `score_labels` with the network's `predict`, compiled once.
 
-    It is `score_labels` by the network's `predict`; a batch is shared among the devices of a process.
+    The devices of a process share a batch.
     """
     mesh = Mesh(np.asarray(jax.local_devices()), ("data",))
-    whole, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
+    replicated, sharded = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("data"))
     devices = mesh.size
     batch_size = -(-batch_size // devices) * devices
-    compiled: dict[tuple, set[int]] = {}  # images a batch, by size of image and label
+    compiled: dict[tuple, set[int]] = {}  # batch sizes by the sizes of image and label
 
-    @functools.partial(jax.jit, static_argnums=2, in_shardings=(whole, shared))
+    @functools.partial(jax.jit, static_argnums=2, in_shardings=(replicated, sharded))
     def predict(variables: dict[str, Any], images: jax.Array, size: tuple[int, int]) -> Any:
         return model.apply(variables, normalise(images), output_size=size, method="predict")
 
     def score(variables: dict[str, Any], source: Source, each: Each | None = None) -> ConfusionMatrix:
-        variables = jax.device_put(jax.device_get(variables), whole)
+        variables = jax.device_put(jax.device_get(variables), replicated)
 
         def label(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-            # Filled up with black images if that spares compiling anew.
+            # Black images fill up the batch where a larger one is compiled already.
             counts = compiled.setdefault((images.shape[1:], size), set())
             count = min(
                 (known for known in counts if known >= len(images)), default=-(-len(images) // devices) * devices
@@ -81,7 +81,7 @@ def make_scorer(model: GUN, batch_size: int, threads: int) -> Callable[..., Conf
 
 
 def _batches(source: Source, batch_size: int, threads: int) -> Iterator[list[dict]]:
-    """Records of this process's share, up to `batch_size` of one size at a time."""
+    """The records of this process, up to `batch_size` of one size at a time."""
     numbered = grain.MapDataset.source(source).map_with_index(lambda index, record: record | {"index": index})
     records = numbered[jax.process_index() :: jax.process_count()]
     reading = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * batch_size)
@@ -91,6 +91,6 @@ def _batches(source: Source, batch_size: int, threads: int) -> Iterator[list[dic
         waiting.setdefault(size, []).append(record)
         if len(waiting[size]) == batch_size:
             yield waiting.pop(size)
-        elif len(waiting) > _SIZES_WAITING:
+        elif len(waiting) > _MAX_PARTIAL_BATCHES:
             yield waiting.pop(next(iter(waiting)))
     yield from waiting.values()

@@ -1,7 +1,8 @@
-"""Putting images together from smaller ones: texts, keys, borders, rows and columns, on white."""
+"""Images composed of smaller ones, on white: text, colour keys, borders, rows, columns; and PNG files."""
 
 import functools
 import math
+import os
 import pathlib
 
 import cv2
@@ -9,12 +10,15 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from gun_jax.errors import InputError
+from gun_jax.system.files import atomic_write
+
 Color = tuple[int, int, int]
 WHITE, _INK, LINE = (255, 255, 255), (34, 34, 34), (190, 190, 190)
 
 
 def text_line(text: str, letters: int, width: int, bold: bool = False) -> np.ndarray:
-    """One line of text on white, `letters` pixels high; what is wider than `width` is cut."""
+    """One line of text on white, `letters` pixels high, cut to `width`."""
     font = _font(letters, bold)
     if font.getlength(text) > width:
         while text and font.getlength(text + "…") > width:
@@ -27,12 +31,12 @@ def text_line(text: str, letters: int, width: int, bold: bool = False) -> np.nda
 
 @functools.lru_cache
 def _font(letters: int, bold: bool) -> ImageFont.FreeTypeFont:
-    fonts = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf")  # matplotlib brings DejaVu along
+    fonts = pathlib.Path(matplotlib.get_data_path(), "fonts", "ttf")  # Matplotlib includes DejaVu
     return ImageFont.truetype(fonts / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"), letters)
 
 
 def color_key(entries: list[tuple[str, Color]], width: int, letters: int) -> np.ndarray:
-    """Swatches with their names, as many a line as fit into `width`."""
+    """Colour swatches with names, in lines of at most `width` pixels."""
     lines: list[list[np.ndarray]] = [[]]
     gap = letters // 3
     for text, color in entries:
@@ -67,3 +71,16 @@ def below(images: list[np.ndarray], gap: int) -> np.ndarray:
 def beside(images: list[np.ndarray], gap: int) -> np.ndarray:
     """Stacks images from left to right on white, flush at the top."""
     return below([image.swapaxes(0, 1) for image in images], gap).swapaxes(0, 1)
+
+
+def write_png(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Writes an image, uint8 (H, W, 3) RGB, as a PNG file, atomically; makes its folder.
+
+    Raises:
+      InputError: the file cannot be written, or `image` is not such an array.
+    """
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8 or not image.size:
+        raise InputError(f"image of shape {image.shape}, {image.dtype}; expected (height, width, 3), uint8")
+    _, content = cv2.imencode(".png", image[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    atomic_write(path, content.tobytes())

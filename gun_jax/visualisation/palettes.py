@@ -1,4 +1,4 @@
-"""Arrays in colours: label maps, offsets with their key, errors."""
+"""Colours of label maps, offsets and errors."""
 
 import math
 
@@ -8,20 +8,20 @@ import numpy as np
 from gun_jax.data.classes import IGNORE, ClassMap
 from gun_jax.errors import InputError
 
-# Lengths below this many low-resolution pixels are not blown up to full colour: an untrained table is white, not noise.
+# Full colour is at least this length, in low-resolution pixels: an untrained table is white, not noise.
 _MIN_FULL_LENGTH = 0.1
 # In the order of the verdicts: 2 x (GUM is wrong) + (the baseline is wrong), then ignored.
 VERDICTS = {
     "both right": (92, 92, 92),
-    "mended": (0, 222, 140),
-    "spoiled": (255, 40, 60),
+    "fixed by GUM": (0, 222, 140),
+    "new error": (255, 40, 60),
     "both wrong": (255, 196, 0),
     "ignored": (0, 0, 0),
 }
 
 
 def colorize(labels: np.ndarray, classes: ClassMap) -> np.ndarray:
-    """Draws a label map in the colours of its classes, `IGNORE` in black.
+    """Draws a label map in the colours of its classes, and `IGNORE` in black.
 
     Args:
       labels: integer (H, W), train ids of `classes` or `IGNORE`.
@@ -31,7 +31,7 @@ def colorize(labels: np.ndarray, classes: ClassMap) -> np.ndarray:
       uint8 (H, W, 3) RGB.
 
     Raises:
-      InputError: `labels` is not such an array, or holds a number that is neither a class nor `IGNORE`.
+      InputError: another shape or type, or a number that is neither a class nor `IGNORE`.
     """
     labels = label_map("labels", labels)
     strange = labels[((labels < 0) | (labels >= len(classes))) & (labels != IGNORE)]
@@ -44,14 +44,13 @@ def colorize(labels: np.ndarray, classes: ClassMap) -> np.ndarray:
 
 
 def offset_colors(offsets: np.ndarray, largest: float | None = None) -> tuple[np.ndarray, float]:
-    """Draws offsets as optical flow is drawn: the direction is the hue, the length the saturation, none is white.
+    """Draws offsets like optical flow: the hue is the direction, the saturation the length; zero is white.
 
     Red points right, yellow-green down, cyan left, violet up.
 
     Args:
-      offsets: float (H, W, 2), (x, y) in low-resolution pixels. What is not finite is drawn black.
-      largest: the length that gets the full colour, as do longer ones. Default: what 99 % of the finite offsets stay
-        below, and at least 0.1.
+      offsets: float (H, W, 2), (x, y) in low-resolution pixels; those that are not finite are black.
+      largest: length from which the colour is full. Default: the 99th percentile of the finite lengths, at least 0.1.
 
     Returns:
       uint8 (H, W, 3) RGB, and `largest`.
@@ -78,7 +77,7 @@ def offset_colors(offsets: np.ndarray, largest: float | None = None) -> tuple[np
 
 
 def wheel_key(size: int) -> np.ndarray:
-    """The key to `offset_colors`: a wheel whose points have the colour of the offset that leads there from the centre.
+    """The key to `offset_colors`: each point has the colour of the offset from the centre to it.
 
     Returns:
       uint8 (size, size, 3) RGB, white around the wheel.
@@ -88,22 +87,21 @@ def wheel_key(size: int) -> np.ndarray:
     """
     if size < 1:
         raise InputError(f"colour wheel of {size} pixels; expected at least 1")
-    fine = 4 * size  # averaged down again, so that the rim is smooth
+    fine = 4 * size  # averaged for a smooth rim
     x, y = np.meshgrid(*[(np.arange(fine) + 0.5) / (fine / 2) - 1] * 2)
     offsets = np.stack([x, y], -1) * (np.hypot(x, y) <= 1)[..., None]
     return cv2.resize(offset_colors(offsets, 1.0)[0], (size, size), interpolation=cv2.INTER_AREA)
 
 
 def error_map(truth: np.ndarray, labels: np.ndarray, baseline: np.ndarray | None = None) -> np.ndarray:
-    """Draws where labels are wrong: right is grey, wrong red, ignored black.
+    """Draws errors: right grey, wrong red, ignored black.
 
-    With the labels of a baseline: both right grey, the baseline's error mended green, a new error red, both wrong
-    yellow.
+    Against a baseline: both right grey, a fixed error of the baseline green, a new error red, both wrong yellow.
 
     Args:
       truth: integer (H, W), train ids or `IGNORE`.
       labels: integer (H, W), the predictions.
-      baseline: integer (H, W), predictions to compare with.
+      baseline: integer (H, W), the predictions of the baseline.
 
     Returns:
       uint8 (H, W, 3) RGB.
@@ -115,7 +113,7 @@ def error_map(truth: np.ndarray, labels: np.ndarray, baseline: np.ndarray | None
 
 
 def verdicts(truth: np.ndarray, labels: np.ndarray, baseline: np.ndarray | None) -> np.ndarray:
-    """The place in `VERDICTS` for every pixel: (H, W)."""
+    """The index in `VERDICTS` of each pixel: (H, W)."""
     truth = label_map("truth", truth)
     wrong = label_map("labels", labels, truth.shape) != truth
     baseline_wrong = False if baseline is None else label_map("baseline", baseline, truth.shape) != truth
@@ -123,7 +121,7 @@ def verdicts(truth: np.ndarray, labels: np.ndarray, baseline: np.ndarray | None)
 
 
 def label_map(what: str, labels: np.ndarray, shape: tuple[int, int] | None = None) -> np.ndarray:
-    """`labels` as an integer array (H, W), of `shape` if given; an InputError about `what` if they are not."""
+    """`labels` as an array if they are integers (H, W), of `shape` if given; else an InputError about `what`."""
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "iu" or (shape is not None and labels.shape != shape):
         expected = "(H, W)" if shape is None else shape

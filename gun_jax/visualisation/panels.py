@@ -1,4 +1,4 @@
-"""One image of what guided upsampling does to one image."""
+"""A panel: one image of the effect of guided upsampling on one input."""
 
 import math
 
@@ -23,27 +23,27 @@ def panel(
     title: str = "",
     tile_width: int | None = None,
 ) -> np.ndarray:
-    """One image of what guided upsampling does to one image: six captioned tiles, three a row, and a legend.
+    """The effect of guided upsampling on one image: six captioned tiles, three a row, and a legend.
 
-    Image, ground truth, bilinear upsampling; GUM, its offsets, its errors against bilinear upsampling. The legend has
-    the classes that occur. Shares of errors count the pixels of the label map that are not ignored.
+    The tiles are image, ground truth, bilinear upsampling; GUM, its offsets, its errors against bilinear upsampling.
+    The legend has the classes that occur. Shares of errors leave out ignored pixels.
 
     Args:
       image: uint8 (h, w, 3) RGB, of any size.
-      truth: integer (H, W), train ids or `IGNORE`; None leaves out the tiles that need it: four are left, two a row.
+      truth: integer (H, W), train ids or `IGNORE`; without it there are four tiles, two a row.
       bilinear_labels: integer (H, W), from the same logits by bilinear upsampling.
       labels: integer (H, W), by guided upsampling.
       offsets: float (H, W, 2) in low-resolution pixels.
       classes: names and colours.
-      title: a line above, cut where it is too long.
-      tile_width: pixels, 320 to 640. Default: the labels' width, if that is in this range; wider ones are shrunk to
-        640, narrower ones enlarged by a whole factor to at least 320.
+      title: a line above the tiles, cut to their width.
+      tile_width: pixels, 320 to 640. Default: the labels' width in this range; wider labels are shrunk to 640,
+        narrower ones enlarged by a whole factor to at least 320.
 
     Returns:
       uint8 (height, width, 3) RGB.
 
     Raises:
-      InputError: shapes, types, labels or `tile_width` are not as said above.
+      InputError: a shape, type, label or `tile_width` is not as above.
     """
     image, labels = np.asarray(image), label_map("labels", labels)
     if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8 or not image.size:
@@ -60,7 +60,7 @@ def panel(
         _tile("image", _scale(image, size, smooth=True), letters),
         _tile("bilinear upsampling", _scale(colorize(bilinear_labels, classes), size), letters),
         _tile("guided upsampling (GUM)", _scale(colorize(labels, classes), size), letters),
-        _tile("offsets: where GUM reads instead", drawn_offsets, letters, text_line(reach, _small(letters), width)),
+        _tile("offsets of GUM", drawn_offsets, letters, text_line(reach, _small(letters), width)),
     ]
     occurring = np.union1d(bilinear_labels, labels)
     if truth is not None:
@@ -81,25 +81,25 @@ def panel(
 def _tile_size(shape: tuple[int, ...], tile_width: int | None) -> tuple[int, int]:
     """(width, height) of a tile for labels of this size."""
     height, width = shape
-    least, most = _TILE_WIDTHS
+    narrowest, widest = _TILE_WIDTHS
     if tile_width is None:
-        tile_width = most if width > most else width * math.ceil(least / width)
-    elif not least <= tile_width <= most:
-        raise InputError(f"panel: tiles {tile_width} pixels wide; expected {least} to {most}")
+        tile_width = widest if width > widest else width * math.ceil(narrowest / width)
+    elif not narrowest <= tile_width <= widest:
+        raise InputError(f"panel: tiles {tile_width} pixels wide; expected {narrowest} to {widest}")
     return tile_width, max(1, round(height * tile_width / width))
 
 
-def _scale(picture: np.ndarray, size: tuple[int, int], smooth: bool = False) -> np.ndarray:
-    smooth_method = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_LINEAR
-    return cv2.resize(picture, size, interpolation=smooth_method if smooth else cv2.INTER_NEAREST_EXACT)
+def _scale(tile: np.ndarray, size: tuple[int, int], smooth: bool = False) -> np.ndarray:
+    smooth_method = cv2.INTER_AREA if size[0] < tile.shape[1] else cv2.INTER_LINEAR
+    return cv2.resize(tile, size, interpolation=smooth_method if smooth else cv2.INTER_NEAREST_EXACT)
 
 
 def _small(letters: int) -> int:
     return round(letters * 0.86)
 
 
-def _tile(caption: str, picture: np.ndarray, letters: int, *notes: np.ndarray) -> np.ndarray:
-    return below([text_line(caption, letters, picture.shape[1]), border(picture, 1, LINE), *notes], letters // 3)
+def _tile(caption: str, tile: np.ndarray, letters: int, *notes: np.ndarray) -> np.ndarray:
+    return below([text_line(caption, letters, tile.shape[1]), border(tile, 1, LINE), *notes], letters // 3)
 
 
 def _error_key(verdicts: np.ndarray, width: int, letters: int) -> np.ndarray:
@@ -110,10 +110,10 @@ def _error_key(verdicts: np.ndarray, width: int, letters: int) -> np.ndarray:
     return color_key(entries, width, letters)
 
 
-def _with_wheel(picture: np.ndarray) -> np.ndarray:
-    """Puts the key to the offsets' colours into the lower right corner."""
-    height, width = picture.shape[:2]
+def _with_wheel(tile: np.ndarray) -> np.ndarray:
+    """Puts the key to the colours of offsets into the lower right corner."""
+    height, width = tile.shape[:2]
     key = border(border(wheel_key(max(1, min(width // 6, height // 2) - 8)), 3, WHITE), 1, LINE)[:height]
-    picture = picture.copy()
-    picture[height - key.shape[0] :, width - key.shape[1] :] = key
-    return picture
+    tile = tile.copy()
+    tile[height - key.shape[0] :, width - key.shape[1] :] = key
+    return tile

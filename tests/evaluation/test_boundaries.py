@@ -1,4 +1,4 @@
-"""The trimap report of an evaluation: its curves against the plain measure, its crops against loops, its bad lines."""
+"""Trimap curves against the metric, crops against loops, and bad arguments."""
 
 import dataclasses
 import pathlib
@@ -19,7 +19,7 @@ from gun_jax.evaluation.boundaries import SAME_LOGITS, compare_boundaries, upsam
 from gun_jax.evaluation.evaluate import evaluate
 from gun_jax.metrics.trimap import DISTANCES
 from gun_jax.runs.loading import load_checkpoint
-from gun_jax.visualisation import crop_figure, most_mended, trimap_figure
+from gun_jax.visualisation import best_crop, crop_figure, trimap_figure
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def test_the_trimap_has_a_line_for_every_class_and_none_where_there_is_no_value(
 def test_the_trimap_s_images_are_drawn(report):
     folder, _ = report
     for name in ("val-trimap.png", "val-boundaries.png"):
-        picture = cv2.imread(str(folder / "one" / "evaluation" / name))
-        assert picture.shape[0] > 300 and picture.shape[1] > 200
+        image = cv2.imread(str(folder / "one" / "evaluation" / name))
+        assert image.shape[0] > 300 and image.shape[1] > 200
 
 
 def test_a_network_with_bilinear_upsampling_among_the_others_is_the_baseline(random_run, tmp_path, strict_json):
@@ -91,7 +91,7 @@ def test_a_network_with_bilinear_upsampling_among_the_others_is_the_baseline(ran
     np.testing.assert_allclose(content["curves"][1]["miou"], gun_jax.trimap_curve(truth, bilinear, 19), rtol=1e-12)
 
 
-def test_without_offsets_nothing_is_mended_and_no_crop_is_drawn(random_run, tmp_path, strict_json):
+def test_without_offsets_nothing_is_fixed_and_no_crop_is_drawn(random_run, tmp_path, strict_json):
     trained = load_checkpoint(random_run.workdir)
     source = load_source(trained.config.data, "val")
     params = trained.variables["params"]
@@ -132,7 +132,7 @@ def labellings(seed, size=(40, 52)):
 
 
 def gain_by_loops(truth, baseline, labels, top, left, side, reach):
-    """Mended less spoiled pixels of a square, of those within `reach` of a pixel that differs from its neighbour."""
+    """Fixed pixels less new errors in a square, within `reach` of a pixel that differs from its neighbour."""
     height, width = truth.shape
     edges = [
         (y, x)
@@ -150,9 +150,9 @@ def gain_by_loops(truth, baseline, labels, top, left, side, reach):
     return gain
 
 
-def test_the_most_mended_square_is_the_best_of_all():
+def test_the_best_crop_has_the_largest_gain_of_all_squares():
     image, truth, baseline, labels = labellings(0, (24, 30))
-    crop = most_mended(image, truth, baseline, labels, reach=1, part=0.25)
+    crop = best_crop(image, truth, baseline, labels, reach=1, part=0.25)
     gains = {
         (top, left): gain_by_loops(truth, baseline, labels, top, left, 6, 1)
         for top in range(24 - 6 + 1)
@@ -169,7 +169,7 @@ def test_a_crop_is_the_same_place_of_image_truth_and_labellings():
     _, truth, baseline, labels = labellings(1)
     place = np.arange(truth.size).reshape(truth.shape)
     marked = np.stack([place % 256, place // 256, 0 * place], -1).astype(np.uint8)
-    crop = most_mended(marked, truth, baseline, labels)
+    crop = best_crop(marked, truth, baseline, labels)
     top, left = divmod(int(crop.image[0, 0, 0]) + 256 * int(crop.image[0, 0, 1]), truth.shape[1])
     square = np.s_[top : top + 10, left : left + 10]
     for ours, whole in ((crop.truth, truth), (crop.baseline, baseline), (crop.labels, labels)):
@@ -177,7 +177,7 @@ def test_a_crop_is_the_same_place_of_image_truth_and_labellings():
 
 
 def test_a_crop_figure_grows_with_its_crops():
-    crops = [most_mended(*labellings(seed)) for seed in range(3)]
+    crops = [best_crop(*labellings(seed)) for seed in range(3)]
     widths = [crop_figure(crops[:count], "baseline", "fusion", CITYSCAPES).shape[1] for count in (1, 2, 3)]
     assert widths[0] < widths[1] < widths[2]
 

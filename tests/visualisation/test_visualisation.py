@@ -13,10 +13,10 @@ from reference_visualisation import CLASSES, FOUR, in_colours, labels, refusal
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.visualisation import colorize, error_map, offset_colors, wheel_key, write_png
 
-VERDICTS = {  # as the module's docstrings put it in words
+VERDICTS = {  # the colours by the names in the docstring
     "both right": "grey",
-    "mended": "green",
-    "spoiled": "red",
+    "fixed by GUM": "green",
+    "new error": "red",
     "both wrong": "yellow",
     "ignored": "black",
 }
@@ -165,9 +165,9 @@ def test_against_a_baseline_each_verdict_has_its_colour():
         if truth[where] == 255:
             verdict = "ignored"
         elif right:
-            verdict = "both right" if baseline_right else "mended"
+            verdict = "both right" if baseline_right else "fixed by GUM"
         else:
-            verdict = "spoiled" if baseline_right else "both wrong"
+            verdict = "new error" if baseline_right else "both wrong"
         assert colour_name(ours[where]) == VERDICTS[verdict]
         seen.add(verdict)
     assert seen == set(VERDICTS)

@@ -40,8 +40,8 @@ def place(tile, whole):
     return int(top), int(left)
 
 
-def has_colour(picture, colour):
-    return bool((picture == np.array(colour, np.uint8)).all(-1).any())
+def has_colour(image, colour):
+    return bool((image == np.array(colour, np.uint8)).all(-1).any())
 
 
 @pytest.fixture
@@ -127,12 +127,12 @@ def test_the_shares_of_errors_are_of_the_pixels_that_count(texts):
     arguments = example()
     panel(**arguments)
     truth, guess, baseline = arguments["truth"], arguments["labels"], arguments["bilinear_labels"]
-    counts = dict.fromkeys(("both right", "mended", "spoiled", "both wrong"), 0)
+    counts = dict.fromkeys(("both right", "fixed by GUM", "new error", "both wrong"), 0)
     for where in np.ndindex(truth.shape):
         if truth[where] != 255:
             right, baseline_right = guess[where] == truth[where], baseline[where] == truth[where]
-            verdict = ("both right" if baseline_right else "mended") if right else "both wrong"
-            counts["spoiled" if not right and baseline_right else verdict] += 1
+            verdict = ("both right" if baseline_right else "fixed by GUM") if right else "both wrong"
+            counts["new error" if not right and baseline_right else verdict] += 1
     for verdict, count in counts.items():
         assert f"{verdict} {100 * count / sum(counts.values()):.1f} %" in texts
 
@@ -216,25 +216,25 @@ def drawn(rows, tmp_path):
         return np.asarray(file)
 
 
-def coloured(picture, name):
+def coloured(image, name):
     """Rows in which a curve of this colour is drawn."""
     wanted = {"blue": (31, 119, 180), "green": (44, 160, 44), "grey": (127, 127, 127)}[name]
-    return np.unique(np.nonzero((picture == wanted).all(-1))[0])
+    return np.unique(np.nonzero((image == wanted).all(-1))[0])
 
 
 def test_the_curves_are_a_png_with_loss_and_rate_above_miou(tmp_path):
-    picture = drawn(run(), tmp_path)
-    assert picture.ndim == 3 and picture.shape[-1] == 3 and min(picture.shape[:2]) >= 500
-    blue, grey, green = (coloured(picture, name) for name in ("blue", "grey", "green"))
+    image = drawn(run(), tmp_path)
+    assert image.ndim == 3 and image.shape[-1] == 3 and min(image.shape[:2]) >= 500
+    blue, grey, green = (coloured(image, name) for name in ("blue", "grey", "green"))
     assert len(blue) > 50 and len(grey) > 20 and len(green) > 50
     assert blue.max() < green.min()
 
 
 @pytest.mark.parametrize(("loss", "miou"), [(True, False), (False, True)])
 def test_either_half_can_be_missing(loss, miou, tmp_path):
-    picture = drawn(run(loss=loss, miou=miou), tmp_path)
+    image = drawn(run(loss=loss, miou=miou), tmp_path)
     # The axes' labels keep their colours, so that a curve is a matter of width.
-    widths = {name: np.ptp(np.nonzero((picture == colour).all(-1))[1]) for name, colour in
+    widths = {name: np.ptp(np.nonzero((image == colour).all(-1))[1]) for name, colour in
               (("blue", (31, 119, 180)), ("green", (44, 160, 44)))}  # fmt: skip
     assert (widths["blue"] > 400) == loss and (widths["green"] > 400) == miou
 
@@ -260,9 +260,9 @@ def test_a_rate_that_ends_at_nought_is_drawn(tmp_path):
 
 
 def test_one_row_is_enough(tmp_path):
-    picture = drawn(run(1), tmp_path)
+    image = drawn(run(1), tmp_path)
     for colour in ((31, 119, 180), (44, 160, 44)):  # a point amid the axes, whose labels are on the left
-        assert (picture[:, 300:500] == colour).all(-1).sum() > 5
+        assert (image[:, 300:500] == colour).all(-1).sum() > 5
 
 
 @pytest.mark.parametrize(
@@ -298,22 +298,22 @@ def compared(runs, tmp_path):
         return np.asarray(file)
 
 
-def places(picture, colour):
-    return np.argwhere((picture == colour).all(-1))
+def places(image, colour):
+    return np.argwhere((image == colour).all(-1))
 
 
 def test_every_run_has_a_colour_in_both_halves_and_in_the_legend(tmp_path):
-    picture = compared({"first": run(), "second": run(4)}, tmp_path)
-    height = len(picture)
+    image = compared({"first": run(), "second": run(4)}, tmp_path)
+    height = len(image)
     for colour in (BLUE, ORANGE):
-        rows = places(picture, colour)[:, 0]
+        rows = places(image, colour)[:, 0]
         for part in (rows < 0.45 * height, (rows > 0.5 * height) & (rows < 0.85 * height), rows > 0.93 * height):
             assert part.any()
 
 
 def test_a_run_of_half_the_epochs_ends_half_way(tmp_path):
-    picture = compared({"first": run(9), "second": run(5)}, tmp_path)
-    blue, orange = (places(picture[: len(picture) // 2], colour)[:, 1] for colour in (BLUE, ORANGE))
+    image = compared({"first": run(9), "second": run(5)}, tmp_path)
+    blue, orange = (places(image[: len(image) // 2], colour)[:, 1] for colour in (BLUE, ORANGE))
     begin = orange.min()  # where the second hides the first
     assert abs((orange.max() - begin) / (blue.max() - begin) - 0.5) < 0.01
 
@@ -326,9 +326,9 @@ def test_a_point_of_a_long_loss_is_the_mean_of_several(tmp_path):
 
 @pytest.mark.parametrize("count", [1, 2, 12, 45])
 def test_any_number_of_runs_has_its_legend_below_the_axes(tmp_path, count):
-    picture = compared({f"runs/{number} of some longer name": run(3) for number in range(count)}, tmp_path)
-    ink = np.flatnonzero((picture < 100).all(-1).any(1))  # lines of text, and axes
-    assert len(picture) - ink.max() < 40 and ink.min() > 0
+    image = compared({f"runs/{number} of some longer name": run(3) for number in range(count)}, tmp_path)
+    ink = np.flatnonzero((image < 100).all(-1).any(1))  # lines of text, and axes
+    assert len(image) - ink.max() < 40 and ink.min() > 0
 
 
 def test_runs_without_miou_or_anything_are_drawn_or_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""What a network is and where it was evaluated: its settings, and the versions of what ran it."""
+"""The origin of a report: all settings of the run, and the versions of the software."""
 
 import dataclasses
 import importlib.metadata
@@ -15,7 +15,7 @@ _PACKAGES = ("jax", "jaxlib", "flax", "numpy")
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A setting of a run."""
+    """A setting of a run, and its default."""
 
     name: str
     value: Any
@@ -23,41 +23,37 @@ class Setting:
 
     @property
     def changed(self) -> bool:
-        """Whether it is not the default."""
+        """Whether it differs from the default."""
         return self.value != self.default
 
     @property
     def text(self) -> str:
-        """The value as people read it."""
+        """The value as text."""
         return _text(self.value)
 
     @property
     def default_text(self) -> str:
-        """The default as people read it."""
+        """The default as text."""
         return _text(self.default)
 
 
 def settings(config: ConfigDict) -> dict[str, list[Setting]]:
-    """All settings by their section: "" for those of none, "data", "model", "optimizer"."""
+    """All settings by section: "" for those without one, "data", "model", "optimizer"."""
     defaults = default_config()
     sections: dict[str, list[Setting]] = {}
     for name in setting_names(config):
         section, _, key = name.rpartition(".")
-        one = Setting(key, setting(config, name), setting(defaults, name))
-        sections.setdefault(section, []).append(one)
+        sections.setdefault(section, []).append(Setting(key, setting(config, name), setting(defaults, name)))
     return sections
 
 
 def versions() -> dict[str, str]:
-    """Versions by name: gun_jax, what it stands on, Python and the platform."""
+    """Versions by name: gun_jax, its main dependencies, Python and the platform."""
     packages = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"gun_jax": __version__, **packages, "Python": platform.python_version(), "platform": _platform()}
+    system = f"{platform.system()} {platform.release()}, {platform.machine()}"
+    return {"gun_jax": __version__, **packages, "Python": platform.python_version(), "platform": system}
 
 
 def _text(value: Any) -> str:
-    """As it is given on a command line; "none" for what is empty."""
+    """The value as on a command line; "none" for an empty one."""
     return str(value) if value not in ("", ()) else "none"
-
-
-def _platform() -> str:
-    return f"{platform.system()} {platform.release()}, {platform.machine()}"

@@ -1,4 +1,4 @@
-"""The page of a report: everything together, and the file."""
+"""The page of a report."""
 
 import base64
 import dataclasses
@@ -26,15 +26,15 @@ from gun_jax.visualisation.curves import curve
 from gun_jax.visualisation.palettes import VERDICTS
 
 _WHEEL = 96  # pixels
-_TIMED = 8  # images, at most
+_MAX_TIMED = 8  # images
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Images below one heading."""
+    """Images under one heading."""
 
     title: str
-    images: list[images.Picture]
+    images: list[images.EncodedImage]
 
 
 def write_report(
@@ -51,15 +51,15 @@ def write_report(
     """Writes the page.
 
     Args:
-      path: of the page.
-      workdir: of the run.
-      trained: the network.
+      path: path of the page.
+      workdir: the run.
+      trained: its network.
       source: the images that were scored.
-      scores: what `gun_jax.evaluation.evaluate.evaluate` returns.
-      per_image: has seen them all.
-      count: how many of the worst images, and of the best, shall be shown.
-      trimap: a file of curves by `gun_jax.evaluation.boundaries.compare_boundaries`, instead of those of per_image.
-      progress: called after every image that is shown.
+      scores: the result of `gun_jax.evaluation.evaluate.evaluate`.
+      per_image: scores of each image.
+      count: number of worst images to show, and of best ones.
+      trimap: JSON file of `gun_jax.evaluation.boundaries.compare_boundaries`; by default the trimap of `per_image`.
+      progress: called after every image shown.
 
     Raises:
       InputError: the file cannot be written.
@@ -100,25 +100,25 @@ def write_report(
 def _groups(
     trained: Trained, source: Source, per_image: PerImageScores, count: int, guided: bool, progress: Callable[[], None]
 ) -> tuple[list[Group], list[dict]]:
-    """The images to show, and records of some."""
+    """The images to show, and some of their records."""
     worst, best = per_image.worst_and_best(count)
-    explain = on_one_image(trained, "predict_with_offsets")
-    most_pixels = images.pixels_each(len(worst) + len(best))
+    predict = on_one_image(trained, "predict_with_offsets")
+    max_pixels = images.pixels_each(len(worst) + len(best))
     records: list[dict] = []
 
-    def look_at(scored: ImageScore) -> images.Layers:
-        record = source[scored.index]
-        if len(records) < _TIMED:
+    def layers(score: ImageScore) -> images.Layers:
+        record = source[score.index]
+        if len(records) < _MAX_TIMED:
             records.append(record)
-        seen = explain(record["image"], record["label"].shape)
+        found = predict(record["image"], record["label"].shape)
         progress()
-        return images.take_apart(record, seen, trained.classes, guided, most_pixels)
+        return images.image_layers(record, found, trained.classes, guided, max_pixels)
 
-    encoded = images.encode([look_at(scored) for scored in [*worst, *best]])
+    encoded = images.encode([layers(score) for score in [*worst, *best]])
     if not best:
         groups = [Group("All images, the worst first", encoded)]
     else:
-        groups = [Group("The worst", encoded[: len(worst)]), Group("The best", encoded[len(worst) :])]
+        groups = [Group("Worst images", encoded[: len(worst)]), Group("Best images", encoded[len(worst) :])]
     return [group for group in groups if group.images], records
 
 
@@ -139,11 +139,11 @@ def _trimap_chart(trained: Trained, per_image: PerImageScores, file: pathlib.Pat
         ]
         for name, one in zip(names, found, strict=True)
     }
-    return line_chart("mIoU, %", "pixels from the boundary, at most", curves, log_x=distances)
+    return line_chart("mIoU, %", "distance from the boundary, pixels (at most)", curves, log_x=distances)
 
 
 def _training_charts(workdir: pathlib.Path, split: str) -> list[Chart]:
-    """Loss, validation mIoU and learning rate, as far as the run wrote them."""
+    """Loss, validation mIoU and learning rate, those that the run has logged."""
     rows = read_rows(workdir / METRICS_NAME)
     loss, miou, rate = (curve(rows, name).tolist() for name in ("loss", f"{split}/miou", "learning_rate"))
     charts = [
@@ -157,7 +157,7 @@ def _training_charts(workdir: pathlib.Path, split: str) -> list[Chart]:
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("gun_jax.evaluation.report", "template"),
-        autoescape=True,  # names of classes and files are the user's
+        autoescape=True,  # the user chooses the names of classes and files
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -175,5 +175,5 @@ def _percent(fraction: float | None, digits: int = 1) -> str:
 
 
 def _milliseconds(seconds: float) -> str:
-    """With three figures, or all before the point: "0.412", "41.0", "1234"."""
+    """Three significant digits or more: "0.412", "41.0", "1234"."""
     return f"{1000 * seconds:.0f}" if seconds >= 0.1 else f"{1000 * seconds:#.3g}"

@@ -1,4 +1,4 @@
-"""How long a network takes for an image, on this device."""
+"""The time that a network takes for an image on this device."""
 
 import collections
 import dataclasses
@@ -14,20 +14,20 @@ from gun_jax.models.folding import fold_batch_norm
 from gun_jax.runs.loading import Trained
 from gun_jax.system.timing import machine, time_in_turn
 
-_IMAGES = 4
-_SECONDS = 3.0  # to measure for, about
-_ROUNDS = (3, 20)
+_MAX_IMAGES = 4
+_SECONDS = 3.0  # of measuring, about
+_MIN_ROUNDS, _MAX_ROUNDS = 3, 20
 
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
-    """Seconds that labels of one image take.
+    """Time from one image to its labels.
 
     Attributes:
-      median, lowest, highest: seconds an image.
-      runs: how many were timed.
+      median, lowest, highest: seconds per image.
+      runs: number of timed runs.
       size: (height, width) of the images.
-      device: its name.
+      device: name of the device.
     """
 
     median: float
@@ -39,16 +39,16 @@ class Speed:
 
 
 def measure_speed(trained: Trained, records: Sequence[dict]) -> Speed:
-    """Times `predict`, one image at a time, batch norm folded, after warming up: from pixels to labels in memory.
+    """Times `predict` from pixels to labels in memory: one image at a time, batch norm folded, after warming up.
 
-    Of the images those of the most frequent size are taken, at most 4, in a new order every round.
+    It takes at most 4 images, of the most frequent size, in a new order each round.
 
     Args:
       trained: the network.
-      records: images to choose from, at least one.
+      records: one or more, with "image".
     """
     (size, _), *_ = collections.Counter(record["image"].shape[:2] for record in records).most_common()
-    images = [record["image"] for record in records if record["image"].shape[:2] == size][:_IMAGES]
+    images = [record["image"] for record in records if record["image"].shape[:2] == size][:_MAX_IMAGES]
     variables = fold_batch_norm(trained.variables)
 
     @jax.jit
@@ -58,6 +58,5 @@ def measure_speed(trained: Trained, records: Sequence[dict]) -> Speed:
     runs = [functools.partial(lambda image: np.asarray(predict(variables, image)), image) for image in images]
     time_in_turn(runs, 1)  # compiles
     warm = time_in_turn(runs, 1).sum()
-    fewest, most = _ROUNDS
-    seconds = time_in_turn(runs, int(np.clip(_SECONDS / warm, fewest, most)))
+    seconds = time_in_turn(runs, int(np.clip(_SECONDS / warm, _MIN_ROUNDS, _MAX_ROUNDS)))
     return Speed(float(np.median(seconds)), float(seconds.min()), float(seconds.max()), seconds.size, size, machine())

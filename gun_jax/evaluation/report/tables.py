@@ -1,4 +1,4 @@
-"""The scores of a report as rows: classes, categories, confusions."""
+"""The tables of a report: classes, categories, confusion matrix, largest confusions."""
 
 import dataclasses
 import math
@@ -12,16 +12,16 @@ from gun_jax.metrics.confusion import ConfusionMatrix, none_for_nan
 
 @dataclasses.dataclass(frozen=True)
 class ClassRow:
-    """A class, or a category: fractions from 0 to 1, None where there is no value.
+    """Scores of a class or a category: fractions, or None without a value.
 
     Attributes:
-      name: of the class.
-      color: "#804080"; "" for a category.
+      name: name of the class.
+      color: e.g. "#804080"; "" for a category.
       iou: intersection over union.
       weighted_iou: iIoU of Cityscapes.
-      precision: of the pixels that were given to the class, how many are of it.
-      recall: of the pixels of the class, how many were found.
-      share: of all pixels that count, how many are of the class.
+      precision: fraction of the pixels predicted as the class that belong to it.
+      recall: fraction of the pixels of the class that are predicted as it.
+      share: fraction of all pixels that belong to the class; ignored pixels do not count.
     """
 
     name: str
@@ -37,8 +37,8 @@ def class_rows(matrix: ConfusionMatrix, scores: dict[str, Any], classes: ClassMa
     """A row for each class, in the order of the class map.
 
     Args:
-      matrix: of all images.
-      scores: what `gun_jax.evaluation.evaluate.evaluate` returns.
+      matrix: confusion matrix of all images.
+      scores: the result of `gun_jax.evaluation.evaluate.evaluate`.
       classes: names and colours.
     """
     hits, truth, predicted = np.diag(matrix.counts), matrix.counts.sum(1), matrix.counts.sum(0)
@@ -58,25 +58,25 @@ def class_rows(matrix: ConfusionMatrix, scores: dict[str, Any], classes: ClassMa
 
 
 def category_rows(scores: dict[str, Any]) -> list[ClassRow]:
-    """A row for each category of Cityscapes; none for other data."""
+    """A row for each category of Cityscapes; none for other data sets."""
     weighted = scores.get("category_iiou", {})
     return [ClassRow(name, "", iou, weighted.get(name)) for name, iou in scores.get("category_iou", {}).items()]
 
 
-def weakest(rows: list[ClassRow], most: int = 3) -> list[ClassRow]:
-    """The classes of the lowest IoU of those that occur in the truth, the lowest first; of equal ones the larger."""
-    return sorted((row for row in rows if row.share), key=lambda row: (row.iou or 0, -(row.share or 0)))[:most]
+def weakest(rows: list[ClassRow], count: int = 3) -> list[ClassRow]:
+    """The classes in the truth with the lowest IoU, the lowest first, the larger first among equals."""
+    return sorted((row for row in rows if row.share), key=lambda row: (row.iou or 0, -(row.share or 0)))[:count]
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A number of the confusion matrix that is not 0.
+    """A cell of the confusion matrix that is not 0.
 
     Attributes:
-      pixels: of the row's class that were taken for the column's.
-      percent: of the pixels of the row's class, as text; "" below half a percent.
-      strength: of its colour, 0 to 100. The root of the share, so that a few percent are seen.
-      right: whether row and column are one class.
+      pixels: number of pixels of the row's class that are predicted as the column's.
+      percent: share of the row's pixels, as text; "" below half a percent.
+      strength: strength of its colour, 0 to 100: the root of the share, so that a few percent are visible.
+      right: whether row and column are the same class.
     """
 
     pixels: int
@@ -86,7 +86,7 @@ class Cell:
 
 
 def confusion_rows(matrix: ConfusionMatrix) -> list[list[Cell | None]]:
-    """The confusion matrix, each row as shares of its class: (C, C) cells, None where there is no pixel."""
+    """The cells (C, C) of the confusion matrix, None without a pixel; shares are those of the row."""
 
     def cell(pixels: int, total: int, right: bool) -> Cell | None:
         if not pixels:
@@ -103,7 +103,7 @@ def confusion_rows(matrix: ConfusionMatrix) -> list[list[Cell | None]]:
 
 @dataclasses.dataclass(frozen=True)
 class Confusion:
-    """Pixels of one class that were taken for another: `of_class` and `of_errors` are fractions, 0 to 1."""
+    """Pixels of one class predicted as another: their number, and as fractions of the class and of all errors."""
 
     truth: str
     prediction: str
@@ -112,11 +112,11 @@ class Confusion:
     of_errors: float
 
 
-def largest_confusions(matrix: ConfusionMatrix, classes: ClassMap, most: int = 8) -> list[Confusion]:
-    """The pairs of classes with the most wrong pixels, at most `most`, the largest first."""
+def largest_confusions(matrix: ConfusionMatrix, classes: ClassMap, count: int = 8) -> list[Confusion]:
+    """The pairs of classes with the most wrong pixels, at most `count`, the largest first."""
     wrong = matrix.counts * (1 - np.eye(matrix.num_classes, dtype=np.int64))
     found = []
-    for place in np.argsort(-wrong, axis=None, kind="stable")[:most]:
+    for place in np.argsort(-wrong, axis=None, kind="stable")[:count]:
         truth, prediction = np.unravel_index(place, wrong.shape)
         pixels = int(wrong[truth, prediction])
         if pixels:
@@ -127,7 +127,7 @@ def largest_confusions(matrix: ConfusionMatrix, classes: ClassMap, most: int = 8
 
 
 def hex_color(color: tuple[int, int, int]) -> str:
-    """ "#804080" of (128, 64, 128)."""
+    """The CSS colour of (r, g, b), e.g. "#804080" of (128, 64, 128)."""
     return "#{:02x}{:02x}{:02x}".format(*color)
 
 

@@ -1,4 +1,4 @@
-"""Pages of reports of known runs, made without a network."""
+"""Report pages of runs with known predictions, without a network."""
 
 import json
 import types
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from reference_cityscapes import instances_of
 
+from gun_jax.configuration import default_config
 from gun_jax.data.classes import CITYSCAPES, ClassMap
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.evaluation.per_image import PerImageScores
@@ -16,7 +17,9 @@ from gun_jax.evaluation.report.speed import Speed
 from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
 from gun_jax.runs.loading import Trained
 
-EVIL_CLASS, EVIL_IMAGE = "<script>alert(1)</script>", "<img src=x onerror=alert(1)>"
+MALICIOUS_CLASS, MALICIOUS_IMAGE = "<script>alert(1)</script>", "<img src=x onerror=alert(1)>"
+CONFIG = default_config()
+CONFIG.model.width, CONFIG.data.source = 0.1, "synthetic"
 SIZES = [(64, 128), (96, 64), (64, 128)]
 ROWS = [{"step": step, "epoch": step / 4, "loss": 3.0 / step, "learning_rate": 0.1} for step in (1, 2, 3)]
 CURVES = [
@@ -26,11 +29,11 @@ CURVES = [
 ]
 
 
-def written_of_a_run(random_run, workdir):
-    """The page of five scenes without fences, half of whose pixels are right; "road" is called evilly."""
+def written_of_a_run(workdir):
+    """The page of five scenes without fences, with half of the pixels right; the name of "road" is malicious."""
     rng = np.random.default_rng(0)
-    classes = ClassMap((EVIL_CLASS, *CITYSCAPES.names[1:]), CITYSCAPES.colors)
-    source = [SyntheticScenes(5, (64, 128))[index] | {"id": f"{EVIL_IMAGE}{index}"} for index in range(5)]
+    classes = ClassMap((MALICIOUS_CLASS, *CITYSCAPES.names[1:]), CITYSCAPES.colors)
+    source = [SyntheticScenes(5, (64, 128))[index] | {"id": f"{MALICIOUS_IMAGE}{index}"} for index in range(5)]
     per_image, predictions = PerImageScores(19), {}
     for index, record in enumerate(source):
         record["label"][record["label"] == 4] = 255
@@ -46,15 +49,15 @@ def written_of_a_run(random_run, workdir):
 
     workdir.mkdir()
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    trained = Trained(random_run.model, random_run.variables, random_run.config, classes, 7)
+    trained = Trained(None, {}, CONFIG, classes, 7)
     return write(workdir / "run.html", trained, source, scores, per_image, predict_with_offsets, count=2)
 
 
-def written(random_run, path, count, guidance, trimap=None):
-    """The page of `count` scenes of Cityscapes with instances, of two sizes, which a network labels at random."""
+def written(path, count, guidance, trimap=None):
+    """The page of `count` scenes of two sizes with instances, labelled at random."""
     rng = np.random.default_rng(0)
     scenes = [SyntheticScenes(1, size, seed=seed)[0] for seed, size in enumerate(SIZES[:count])]
-    config = random_run.config.copy_and_resolve_references()
+    config = CONFIG.copy_and_resolve_references()
     config.model.guidance = guidance
     label_ids = np.array(
         [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33] + [0] * 237, np.uint8
@@ -71,12 +74,12 @@ def written(random_run, path, count, guidance, trimap=None):
         labels, bilinear = rng.integers(0, 19, (2, *size), np.int32)
         return {"labels": labels, "bilinear_labels": bilinear, "offsets": rng.normal(size=(*size, 2))}
 
-    trained = Trained(random_run.model, random_run.variables, config, CITYSCAPES, 7)
+    trained = Trained(None, {}, config, CITYSCAPES, 7)
     return write(path, trained, scenes, scores, per_image, predict_with_offsets, trimap)
 
 
-def written_of_many_classes(random_run, path, count=150):
-    """The page of an image of blocks of many classes with long names, a third of them wrong."""
+def written_of_many_classes(path, count=150):
+    """The page of an image of many classes with long names, a third of them wrong."""
     rng = np.random.default_rng(1)
     names = tuple(f"{'long name of a ' * (index % 3)}class {index}" for index in range(count))
     classes = ClassMap(names, tuple(map(tuple, rng.integers(0, 256, (count, 3)).tolist())))
@@ -86,13 +89,13 @@ def written_of_many_classes(random_run, path, count=150):
     per_image = PerImageScores(count)
     per_image.add(record, prediction)
     scores = {"split": "val", "step": 7, "images": 1} | per_image.matrix.scores(names)
-    seen = {"labels": prediction, "bilinear_labels": label, "offsets": np.zeros((64, 96, 2))}
-    trained = Trained(random_run.model, random_run.variables, random_run.config, classes, 7)
-    return write(path, trained, [record], scores, per_image, lambda image, size: seen)
+    output = {"labels": prediction, "bilinear_labels": label, "offsets": np.zeros((64, 96, 2))}
+    trained = Trained(None, {}, CONFIG, classes, 7)
+    return write(path, trained, [record], scores, per_image, lambda image, size: output)
 
 
 def write(path, trained, source, scores, per_image, predict_with_offsets, trimap=None, count=1):
-    """Writes a page, but without a network."""
+    """Writes a page without a network."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_page, "on_one_image", lambda trained, method: predict_with_offsets)
         patch.setattr(report_page, "measure_speed", lambda *_: Speed(0.041, 0.04, 0.05, 9, (64, 128), "a device"))

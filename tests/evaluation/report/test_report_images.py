@@ -1,4 +1,4 @@
-"""The layers of an image, decoded again and against arrays."""
+"""The layers of an image, decoded and compared with arrays."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ def record(seed=0, size=SIZE):
     return {"image": image, "label": label, "id": "berlin/<a>"}
 
 
-def seen(seed=1, size=SIZE):
+def network_output(seed=1, size=SIZE):
     rng = np.random.default_rng(seed)
     return {
         "labels": rng.choice([0, 3, 8], size).astype(np.int32),
@@ -38,20 +38,20 @@ def decoded(uri, kind):
 
 @pytest.fixture(scope="module")
 def guided():
-    layers = images.take_apart(record(), seen(), CAMVID, guided=True, most_pixels=10_000)
-    (picture,) = images.encode([layers])
-    return picture
+    layers = images.image_layers(record(), network_output(), CAMVID, guided=True, max_pixels=10_000)
+    (image,) = images.encode([layers])
+    return image
 
 
 def test_truth_and_prediction_are_in_the_colours_of_the_classes_exactly(guided):
-    for name, labels in (("truth", record()["label"]), ("prediction", seen()["labels"])):
+    for name, labels in (("truth", record()["label"]), ("prediction", network_output()["labels"])):
         colors = decoded(guided.uris[name], "png")
         for y, x in np.ndindex(SIZE):
             assert tuple(colors[y, x]) == (CAMVID.colors[labels[y, x]] if labels[y, x] != 255 else (0, 0, 0))
 
 
 def test_image_and_offsets_are_nearly_themselves(guided):
-    offsets, largest = offset_colors(seen()["offsets"])
+    offsets, largest = offset_colors(network_output()["offsets"])
     for name, expected in (("image", record()["image"]), ("offsets", offsets)):
         difference = np.abs(decoded(guided.uris[name], "jpeg").astype(int) - expected)
         assert difference.mean() < 6, name
@@ -59,19 +59,23 @@ def test_image_and_offsets_are_nearly_themselves(guided):
 
 
 def test_errors_are_counted_against_those_of_bilinear_upsampling(guided):
-    truth, labels, bilinear = record()["label"], seen()["labels"], seen()["bilinear_labels"]
-    counts = dict.fromkeys(("both right", "mended", "spoiled", "both wrong"), 0)
+    truth, labels, bilinear = record()["label"], network_output()["labels"], network_output()["bilinear_labels"]
+    counts = dict.fromkeys(("both right", "fixed by GUM", "new error", "both wrong"), 0)
     for t, ours, theirs in zip(truth.ravel(), labels.ravel(), bilinear.ravel(), strict=True):
         if t != 255:
             name = (
-                ("mended" if ours == t else "both wrong") if theirs != t else "both right" if ours == t else "spoiled"
+                ("fixed by GUM" if ours == t else "both wrong")
+                if theirs != t
+                else "both right"
+                if ours == t
+                else "new error"
             )
             counts[name] += 1
     assert guided.layers.shares == pytest.approx({name: n / sum(counts.values()) for name, n in counts.items()})
 
 
 def test_the_legend_has_what_occurs_with_its_iou_the_largest_first_and_the_ignored_last(guided, iou_by_loops):
-    truth, labels = record()["label"], seen()["labels"]
+    truth, labels = record()["label"], network_output()["labels"]
     iou, mean, _ = iou_by_loops([truth], [labels], len(CAMVID))
     pixels = [*truth.ravel().tolist(), *labels.ravel().tolist()]
     expected = sorted([0, 3, 7, 8], key=pixels.count, reverse=True)
@@ -82,43 +86,43 @@ def test_the_legend_has_what_occurs_with_its_iou_the_largest_first_and_the_ignor
 
 
 def test_without_guidance_there_are_no_offsets_and_errors_are_right_or_wrong():
-    layers = images.take_apart(record(), seen(), CAMVID, guided=False, most_pixels=10_000)
-    (picture,) = images.encode([layers])
-    assert sorted(picture.uris) == ["errors", "image", "prediction", "truth"] and layers.full_color is None
+    layers = images.image_layers(record(), network_output(), CAMVID, guided=False, max_pixels=10_000)
+    (image,) = images.encode([layers])
+    assert sorted(image.uris) == ["errors", "image", "prediction", "truth"] and layers.full_color is None
     counted = record()["label"] != 255
-    right = (record()["label"] == seen()["labels"])[counted].mean()
+    right = (record()["label"] == network_output()["labels"])[counted].mean()
     assert layers.shares == pytest.approx({"right": right, "wrong": 1 - right})
-    colors = decoded(picture.uris["errors"], "png")
+    colors = decoded(image.uris["errors"], "png")
     red = (colors == images.PALETTE_OF_ERRORS["wrong"]).all(-1)
-    np.testing.assert_array_equal(red, counted & (record()["label"] != seen()["labels"]))
+    np.testing.assert_array_equal(red, counted & (record()["label"] != network_output()["labels"]))
 
 
-def test_a_image_that_fits_keeps_its_size(guided):
+def test_an_image_that_fits_keeps_its_size(guided):
     assert guided.shown == guided.layers.size == SIZE and not guided.shrunk
 
 
 @pytest.mark.parametrize("size", [(240, 400), (400, 240)])
 def test_a_large_image_is_shrunk_in_its_shape_and_says_so(size):
     big = {"image": np.zeros((*size, 3), np.uint8), "label": np.zeros(size, np.uint8), "id": "a"}
-    layers = images.take_apart(big, seen(size=size), CAMVID, guided=True, most_pixels=1500)
-    (picture,) = images.encode([layers])
-    height, width = picture.shown
-    assert picture.shrunk and 0.8 * 1500 < height * width <= 1500
+    layers = images.image_layers(big, network_output(size=size), CAMVID, guided=True, max_pixels=1500)
+    (image,) = images.encode([layers])
+    height, width = image.shown
+    assert image.shrunk and 0.8 * 1500 < height * width <= 1500
     assert width / height == pytest.approx(size[1] / size[0], rel=0.05)
-    assert {decoded(picture.uris[name], "png").shape[:2] for name in ("truth", "errors")} == {(height, width)}
+    assert {decoded(image.uris[name], "png").shape[:2] for name in ("truth", "errors")} == {(height, width)}
 
 
 def test_images_that_are_too_many_bytes_are_made_smaller_until_they_fit():
     noisy = []
     for seed in range(3):
         noise = record(seed) | {"image": np.random.default_rng(seed).integers(0, 256, (*SIZE, 3), np.uint8)}
-        noisy.append(images.take_apart(noise, seen(), CAMVID, guided=True, most_pixels=10_000))
+        noisy.append(images.image_layers(noise, network_output(), CAMVID, guided=True, max_pixels=10_000))
 
     def size_of(encoded):
         return sum(len(base64.b64decode(uri.partition(",")[2])) for one in encoded for uri in one.uris.values())
 
     whole = size_of(images.encode(noisy))
-    encoded = images.encode(noisy, most_bytes=whole * 2 // 3)
+    encoded = images.encode(noisy, max_bytes=whole * 2 // 3)
     assert size_of(encoded) <= whole * 2 // 3 and all(one.shrunk for one in encoded)
     assert len({one.shown for one in encoded}) == 1
 
@@ -128,9 +132,9 @@ def test_the_more_images_the_fewer_pixels_each():
     assert images.pixels_each(0) == images.pixels_each(1)
 
 
-def test_a_image_of_which_no_pixel_counts_has_no_shares_but_is_drawn():
+def test_an_image_of_which_no_pixel_counts_has_no_shares_but_is_drawn():
     nothing = record() | {"label": np.full(SIZE, 255, np.uint8)}
-    layers = images.take_apart(nothing, seen(), CAMVID, guided=True, most_pixels=10_000)
+    layers = images.image_layers(nothing, network_output(), CAMVID, guided=True, max_pixels=10_000)
     assert set(layers.shares.values()) == {0}
     assert sorted(name for name, _, _ in layers.legend) == ["car", "ignored", "road", "sky"]
     assert layers.legend[-1][0] == "ignored"

@@ -1,4 +1,4 @@
-"""The page of a report in a browser: of a run with a class and images of evil names, and of other kinds of run."""
+"""The page of a report in a browser: for a run with malicious names, and for other kinds of run."""
 
 import itertools
 import json
@@ -10,8 +10,8 @@ import pytest
 from reference_browser import open_browser, overflow, visit
 from reference_pages import (
     CURVES,
-    EVIL_CLASS,
-    EVIL_IMAGE,
+    MALICIOUS_CLASS,
+    MALICIOUS_IMAGE,
     written,
     written_of_a_run,
     written_of_many_classes,
@@ -21,16 +21,16 @@ PHONE = 390
 
 
 @pytest.fixture(scope="module")
-def page_of(random_run, tmp_path_factory):
-    """The pages, made before there is a browser: a run, one image, plain upsampling, many classes, curves of runs."""
+def page_of(tmp_path_factory):
+    """Pages of a run, of one image, of plain upsampling, of many classes, and with the curves of several runs."""
     place = tmp_path_factory.mktemp("reports")
     (place / "val-trimap.json").write_text(json.dumps({"distances": [1, 2, 4], "curves": CURVES}))
     return {
-        "run": written_of_a_run(random_run, place / "run"),
-        "one": written(random_run, place / "one.html", 1, "fusion"),
-        "plain": written(random_run, place / "plain.html", 3, "none"),
-        "many": written_of_many_classes(random_run, place / "many.html"),
-        "curves": written(random_run, place / "curves.html", 2, "fusion", place / "val-trimap.json"),
+        "run": written_of_a_run(place / "run"),
+        "one": written(place / "one.html", 1, "fusion"),
+        "plain": written(place / "plain.html", 3, "none"),
+        "many": written_of_many_classes(place / "many.html"),
+        "curves": written(place / "curves.html", 2, "fusion", place / "val-trimap.json"),
     }
 
 
@@ -130,7 +130,7 @@ def test_another_pair_is_chosen_by_buttons(page):
     assert figure.locator(".layer.right").get_attribute("data-layer") == "offsets"
     pressed = figure.locator("button[aria-pressed=true]")
     assert pressed.all_inner_texts() == ["image", "offsets"]
-    assert "from image to offsets" in figure.locator("input").get_attribute("aria-label")
+    assert "Compare image and offsets" in figure.locator("input").get_attribute("aria-label")
     half = before.shape[1] // 2
     changed = np.abs(shot(figure.locator(".stage")) - before).max(2) > 8
     assert changed[40:, half + 24 :].mean() > 0.3 and not changed[40:, : half - 24].any()
@@ -142,7 +142,7 @@ def test_a_layer_that_is_on_the_other_side_already_changes_places_with_it(page):
     assert figure.locator("button[aria-pressed=true]").all_inner_texts() == ["prediction", "image"]
 
 
-def test_the_buttons_above_choose_for_all_images_and_those_of_a_image_for_it_alone(page):
+def test_the_buttons_above_choose_for_all_images_and_those_of_an_image_for_it_alone(page):
     choose(page.locator(".image").first, "right", "errors")
     rights = page.locator(".image .layer.right")
     assert rights.evaluate_all("nodes => nodes.map(node => node.dataset.layer)") == ["errors", *["prediction"] * 3]
@@ -152,7 +152,7 @@ def test_the_buttons_above_choose_for_all_images_and_those_of_a_image_for_it_alo
 
 def test_the_worst_and_the_best_images_are_shown_with_their_miou(page):
     scores = [float(re.search(r"[\d.]+", text)[0]) for text in page.locator(".score").all_inner_texts()]
-    assert page.locator("#images h3").all_inner_texts() == ["The worst", "The best"]
+    assert page.locator("#images h3").all_inner_texts() == ["Worst images", "Best images"]
     assert scores[:2] == sorted(scores[:2]) and scores[2:] == sorted(scores[2:], reverse=True)
     assert max(scores[:2]) <= min(scores[2:])
 
@@ -193,14 +193,14 @@ def test_the_matrix_says_by_mouse_and_keyboard_what_a_cell_is(page):
     readout = page.locator(".readout")
     share = 100 * counts[row, column] / counts[row].sum()
     text = readout.inner_text()
-    assert text.startswith(f"{names[row]} taken for {names[column]}: ") and f"({counts[row, column]:,})" in text
+    assert text.startswith(f"{names[row]} predicted as {names[column]}: ") and f"({counts[row, column]:,})" in text
     assert float(re.search(r"([\d.e+]+) %", text)[1]) == pytest.approx(share, rel=0.01)
     page.mouse.move(0, 0)
     page.locator(".matrix").focus()
     page.keyboard.press("ArrowRight")
     following = min(column + 1, 18)
-    expected = f"{names[row]} found: " if following == row else f"{names[row]} taken for {names[following]}: "
-    assert readout.inner_text().startswith(expected)
+    expected = "correctly" if following == row else f"as {names[following]}"
+    assert readout.inner_text().startswith(f"{names[row]} predicted {expected}: ")
 
 
 def test_the_matrix_holds_the_pixels_from_which_the_scores_are(page, page_of):
@@ -239,10 +239,10 @@ def test_names_of_classes_and_images_are_text_and_nothing_else(browser, run, pag
     with visit(browser, "about:blank") as page:
         page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
         page.goto(run)
-        assert page.locator("#classes th", has_text=EVIL_CLASS).first.inner_text() == EVIL_CLASS
-        assert all(name.startswith(EVIL_IMAGE) for name in page.locator(".image .name").all_inner_texts())
+        assert page.locator("#classes th", has_text=MALICIOUS_CLASS).first.inner_text() == MALICIOUS_CLASS
+        assert all(name.startswith(MALICIOUS_IMAGE) for name in page.locator(".image .name").all_inner_texts())
         page.locator(".matrix td").first.hover()
-        assert page.locator(".readout").inner_text().startswith(EVIL_CLASS)
+        assert page.locator(".readout").inner_text().startswith(MALICIOUS_CLASS)
         assert page.locator("script").count() == 1 and page.locator("img[onerror]").count() == 0
     assert said == []
     text = page_of["run"].path.read_text()
@@ -277,7 +277,7 @@ def test_a_matrix_of_many_classes_scrolls_in_its_box_and_says_what_its_cells_are
         assert box["y"] < cell["y"] < box["y"] + box["height"] and box["x"] + 80 < cell["x"] < box["x"] + box["width"]
 
 
-def test_of_many_classes_in_a_image_the_legend_shows_the_largest_and_the_others_on_demand(browser, page_of):
+def test_of_many_classes_in_an_image_the_legend_shows_the_largest_and_the_others_on_demand(browser, page_of):
     with visit(browser, page_of["many"].path.as_uri()) as page:
         chips = page.locator(".image .chip")
         visible = "chips => chips.map(chip => chip.checkVisibility())"
@@ -296,11 +296,11 @@ def test_curves_of_the_training_settings_and_versions_are_there(page):
     assert "7" in page.locator("#versions dd", has_text="step").inner_text()
 
 
-def test_the_time_of_an_image_is_told_with_its_spread(page):
+def test_the_time_of_an_image_has_its_spread(page):
     facts = dict(zip(*(page.locator(f"#speed {tag}").all_inner_texts() for tag in ("dt", "dd")), strict=True))
     assert facts == {
         "Time per image, median": "41.0 ms",
-        "Lowest to highest of 9": "40.0 to 50.0 ms",
+        "Range of 9 runs": "40.0 to 50.0 ms",
         "Images per second": "24.4",
         "Device": "a device",
     }
@@ -384,10 +384,10 @@ def test_without_scripts_all_layers_and_numbers_are_there(browser, run):
         assert not page.locator(".image input").first.is_visible() and page.locator(".matrix td").first.is_visible()
 
 
-# What the tests themselves stand on
+# The tests' own tool
 
 
-def test_a_page_that_asks_elsewhere_or_logs_an_error_is_found_out(browser, tmp_path):
+def test_a_page_that_loads_from_elsewhere_or_logs_an_error_fails_its_visit(browser, tmp_path):
     (tmp_path / "asks.html").write_text("<img src='http://192.0.2.1/a.png'>")
     (tmp_path / "fails.html").write_text("<script>nothing.there</script>")
     for name in ("asks", "fails"):

@@ -94,7 +94,7 @@ def test_the_largest_confusions_are_those_of_the_most_wrong_pixels(maps, matrix)
     pixels = [(t, p) for t, p in zip(*maps, strict=True) if t != 255]
     wrong = [pair for pair in pixels if pair[0] != pair[1]]
     expected = sorted(((wrong.count(pair), pair) for pair in set(wrong)), reverse=True)
-    found = tables.largest_confusions(matrix, CLASSES, most=3)
+    found = tables.largest_confusions(matrix, CLASSES, count=3)
     assert [one.pixels for one in found] == [count for count, _ in expected[:3]]
     for one in found:
         t, p = NAMES.index(one.truth), NAMES.index(one.prediction)

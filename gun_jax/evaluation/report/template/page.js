@@ -1,12 +1,12 @@
 "use strict";
 document.documentElement.classList.replace("static", "live");
 
-// Images: a slider wipes between two layers.
+// Images: a slider between two layers.
 
 function choose(figure, side, layer) {
   const chosen = figure.chosen;
   const other = side === "left" ? "right" : "left";
-  if (chosen[other] === layer) chosen[other] = chosen[side];  // a layer beside itself shows nothing: they change places
+  if (chosen[other] === layer) chosen[other] = chosen[side];  // they swap: two equal layers show nothing
   chosen[side] = layer;
   for (const one of figure.querySelectorAll(".layer")) {
     one.classList.toggle("left", one.dataset.layer === chosen.left);
@@ -19,7 +19,7 @@ function choose(figure, side, layer) {
   const slider = figure.querySelector("input[type=range]");
   if (slider) {
     const name = figure.querySelector(".name").textContent;
-    slider.setAttribute("aria-label", `Wipe ${name} from ${chosen.left} to ${chosen.right}`);
+    slider.setAttribute("aria-label", `Compare ${chosen.left} and ${chosen.right} of ${name}`);
   }
 }
 
@@ -43,10 +43,10 @@ for (const figure of figures) {
     slider.setAttribute("aria-valuetext", `${Math.round(slider.value)} %`);
   };
   slider.addEventListener("input", wipe);
-  wipe();  // a browser that goes back to the page keeps the slider's value
+  wipe();  // after "back", browsers restore the value
 }
 
-// Confusion matrix: says what a cell is.
+// Confusion matrix: reads out a cell.
 
 const matrix = document.querySelector(".matrix");
 const rows = [...matrix.querySelectorAll("tbody tr")];
@@ -62,9 +62,9 @@ function describe(row, column) {
   const cells = [...rows[row].querySelectorAll("td")];
   const total = cells.reduce((sum, cell) => sum + pixels(cell), 0);
   const count = pixels(cells[column]);
-  if (!total) return `${names[row]}: does not occur`;
+  if (!total) return `${names[row]}: no pixels`;
   const share = ((100 * count) / total).toPrecision(3);
-  const what = row === column ? `${names[row]} found` : `${names[row]} taken for ${names[column]}`;
+  const what = `${names[row]} predicted ${row === column ? "correctly" : `as ${names[column]}`}`;
   return `${what}: ${count ? share : 0} % of its pixels (${count.toLocaleString("en")})`;
 }
 
@@ -93,7 +93,7 @@ matrix.addEventListener("keydown", (event) => {
   point(Math.min(Math.max(row, 0), last), Math.min(Math.max(column, 0), last), true);
 });
 
-// Class table: its headings sort, the lowest first, then the highest; what has no value stays at the end.
+// Class table: a heading sorts, ascending first; rows without a value stay last.
 
 for (const button of document.querySelectorAll(".sort")) {
   button.addEventListener("click", () => {
