@@ -69,11 +69,11 @@ def edge_figure() -> np.ndarray:
     return render(figure)
 
 
-def scene_figure() -> np.ndarray:
+def scene_figure(steps: int = 300) -> np.ndarray:
     """A map of three classes at an eighth of its size, upsampled in three ways; the offsets are optimised."""
     truth = _toy_scene()
     logits = 8.0 * jax.nn.one_hot(truth, 3).reshape(16, 8, 16, 8, 3).mean((1, 3))[None]
-    offsets = learned_offsets(logits, truth)
+    offsets = learned_offsets(logits, truth, steps)
     nothing = jnp.zeros_like(offsets)
     guesses = {
         "nearest": gun_jax.guided_upsample(logits, nothing, method="nearest"),
@@ -101,7 +101,7 @@ def scene_figure() -> np.ndarray:
     return render(figure)
 
 
-def learned_offsets(logits: jax.Array, truth: np.ndarray, steps: int = 300) -> jax.Array:
+def learned_offsets(logits: jax.Array, truth: np.ndarray, steps: int) -> jax.Array:
     """Offsets (1, H, W, 2) by gradient descent on the cross-entropy, from zero."""
 
     def loss(offsets: jax.Array) -> jax.Array:

@@ -19,9 +19,9 @@ def figures():
     return runpy.run_path(str(DOCS / "gum_images.py"))
 
 
-@pytest.mark.parametrize("name", ["edge_figure", "scene_figure"])
-def test_an_image_that_needs_no_network_is_drawn(figures, name):
-    image = figures[name]()
+@pytest.mark.parametrize(("name", "options"), [("edge_figure", {}), ("scene_figure", {"steps": 3})])
+def test_an_image_that_needs_no_network_is_drawn(figures, name, options):
+    image = figures[name](**options)
     assert image.dtype == np.uint8 and image.shape[2] == 3 and len(np.unique(image.reshape(-1, 3), axis=0)) > 20
 
 

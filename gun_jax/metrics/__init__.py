@@ -1,1 +1,1 @@
-"""Scores of label maps, in NumPy: confusion matrix, Cityscapes' further measures, trimap."""
+"""Metrics of label maps in NumPy: confusion matrix, the further measures of Cityscapes, trimap."""

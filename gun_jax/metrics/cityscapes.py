@@ -1,7 +1,7 @@
-"""The other measures of the Cityscapes benchmark: IoU of categories, and IoU weighted by instance.
+"""The further measures of the Cityscapes benchmark: IoU of categories, and IoU weighted by instance.
 
-Cordts et al., CVPR 2016, section 4.1; the same numbers as the official `evalPixelLevelSemanticLabeling`, from which the
-average sizes of instances are taken.
+Cordts et al., CVPR 2016, section 4.1. They equal those of the official `evalPixelLevelSemanticLabeling`, the source of
+the average instance sizes.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from gun_jax.data.classes import CITYSCAPES, IGNORE
 from gun_jax.errors import InputError
-from gun_jax.metrics.confusion import ConfusionMatrix, mean_over_classes, none_for_nan
+from gun_jax.metrics.confusion import ConfusionMatrix, mean_over_classes, none_for_nan, ratio
 
 CATEGORIES = {
     "flat": ("road", "sidewalk"),
@@ -22,7 +22,7 @@ CATEGORIES = {
     "human": ("person", "rider"),
     "vehicle": ("car", "truck", "bus", "train", "motorcycle", "bicycle"),
 }
-# Pixels of an average instance of a class, in the training set.
+# Pixels of an average instance of each class in the training set.
 AVERAGE_SIZES = {
     "person": 3462.4756337644,
     "rider": 3930.4788056518,
@@ -33,7 +33,7 @@ AVERAGE_SIZES = {
     "motorcycle": 6298.7200839748,
     "bicycle": 4672.3249222261,
 }
-_INSTANCE = 1000  # an instance's number is its label id times 1000, and more; what is below is no single instance
+_INSTANCE = 1000  # instance ids are label id * 1000 + number; ids below 1000 are not single instances
 
 _CATEGORY_OF = np.full(256, -1)  # by train id
 for _index, _names in enumerate(CATEGORIES.values()):
@@ -41,11 +41,11 @@ for _index, _names in enumerate(CATEGORIES.values()):
 
 
 class InstanceCounts:
-    """Pixels of instances, weighted so that each instance counts as much as one of average size.
+    """Pixels of instances, weighted so that each instance counts like one of average size.
 
     Attributes:
-      hits, misses: float64 (19,), weighted pixels of the instances of a class, by whether the class was predicted.
-      category_hits, category_misses: float64 (7,), the same for categories.
+      hits, misses: float64 (19,), weighted pixels of instances by class, with the right and with a wrong prediction.
+      category_hits, category_misses: float64 (7,), the same by category.
     """
 
     def __init__(self) -> None:
@@ -57,11 +57,11 @@ class InstanceCounts:
         """Adds an image.
 
         Args:
-          instances: integers (H, W), of a file `gtFine_instanceIds.png`.
+          instances: integers (H, W), the content of a file `gtFine_instanceIds.png`.
           prediction: integers (H, W), train ids.
 
         Raises:
-          InputError: the shapes differ, or a number is an instance of a class that has none.
+          InputError: the shapes differ, or an id is an instance of a class without instances.
         """
         if instances.shape != prediction.shape:
             raise InputError(f"instances {instances.shape} and prediction {prediction.shape}; expected the same shape")
@@ -86,35 +86,35 @@ class InstanceCounts:
         return self
 
     def iou(self, matrix: ConfusionMatrix) -> np.ndarray:
-        """iIoU by class: float64 (19,), 0 to 1; NaN for classes without instances and those that do not occur.
+        """iIoU by class: float64 (19,), 0 to 1; NaN for classes without instances and absent classes.
 
-        What is predicted where another class is counts by its pixels, unweighted.
+        False positives count by their pixels, unweighted.
         """
         wrong = matrix.counts.sum(0) - np.diag(matrix.counts)
         known = np.isin(CITYSCAPES.names, list(AVERAGE_SIZES))
-        return np.where(known, _ratio(self.hits, self.hits + self.misses + wrong), np.nan)
+        return np.where(known, ratio(self.hits, self.hits + self.misses + wrong), np.nan)
 
     def category_iou(self, matrix: ConfusionMatrix) -> np.ndarray:
-        """iIoU by category: float64 (7,), 0 to 1; NaN for those that do not have instances throughout."""
+        """iIoU by category: float64 (7,), 0 to 1; NaN for those with a class without instances."""
         by_category = _category_counts(matrix)
         wrong = by_category.sum(0) - np.diag(by_category)
         known = [all(name in AVERAGE_SIZES for name in names) for names in CATEGORIES.values()]
-        iou = _ratio(self.category_hits, self.category_hits + self.category_misses + wrong)
+        iou = ratio(self.category_hits, self.category_hits + self.category_misses + wrong)
         return np.where(known, iou, np.nan)
 
 
 def category_iou(matrix: ConfusionMatrix) -> np.ndarray:
-    """IoU of the categories, in the order of `CATEGORIES`: float64 (7,), 0 to 1; NaN for what does not occur."""
+    """IoU of the categories, in the order of `CATEGORIES`: float64 (7,), 0 to 1; NaN for absent ones."""
     counts = _category_counts(matrix)
     hits = np.diag(counts)
-    return _ratio(hits, counts.sum(0) + counts.sum(1) - hits)
+    return ratio(hits, counts.sum(0) + counts.sum(1) - hits)
 
 
 def cityscapes_scores(matrix: ConfusionMatrix, instances: InstanceCounts | None) -> dict[str, Any]:
-    """The scores as JSON takes them: by class or category, and their means; None where there is no value.
+    """The scores for JSON, by class or category, and their means; None without a value.
 
     Returns:
-      "category_iou", "category_miou", and, if there are counts of instances, "iiou", "miiou", "category_iiou" and
+      "category_iou", "category_miou", and with instances "iiou", "miiou", "category_iiou" and
       "category_miiou".
     """
     scores = _named("category_iou", "category_miou", CATEGORIES, category_iou(matrix))
@@ -133,8 +133,3 @@ def _category_counts(matrix: ConfusionMatrix) -> np.ndarray:
     """The confusion matrix of categories: int64 (7, 7)."""
     member = _CATEGORY_OF[: len(CITYSCAPES), None] == np.arange(len(CATEGORIES))
     return member.T.astype(np.int64) @ matrix.counts @ member
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        return part / whole

@@ -1,4 +1,4 @@
-"""Intersection over union from a confusion matrix (the paper's measure, as the Cityscapes benchmark defines it)."""
+"""The confusion matrix, and IoU, mIoU and pixel accuracy from it, as the Cityscapes benchmark defines them."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ class ConfusionMatrix:
 
     Attributes:
       counts: int64 (C, C); row: true class, column: predicted class.
-      ignore_label: pixels of this label do not count.
+      ignore_label: pixels with this label do not count.
     """
 
     def __init__(self, num_classes: int, ignore_label: int = 255):
@@ -39,7 +39,7 @@ class ConfusionMatrix:
           This matrix.
 
         Raises:
-          InputError: other shapes or other numbers; nothing is added then.
+          InputError: other shapes or other numbers; the counts are then unchanged.
         """
         labels, predictions = np.asarray(labels), np.asarray(predictions)
         if labels.shape != predictions.shape:
@@ -70,7 +70,7 @@ class ConfusionMatrix:
     def iou(self) -> np.ndarray:
         """Intersection over union by class: float64 (C,), 0 to 1, NaN for a class neither present nor predicted."""
         hits = np.diag(self.counts)
-        return _ratio(hits, self.counts.sum(0) + self.counts.sum(1) - hits)
+        return ratio(hits, self.counts.sum(0) + self.counts.sum(1) - hits)
 
     def miou(self) -> float:
         """Mean of `iou` over the classes that have one; NaN if none has."""
@@ -78,24 +78,25 @@ class ConfusionMatrix:
 
     def accuracy(self) -> float:
         """Fraction of the counted pixels with the right class, 0 to 1; NaN if no pixel counts."""
-        return float(_ratio(np.trace(self.counts), self.counts.sum()))
+        return float(ratio(np.trace(self.counts), self.counts.sum()))
 
     def scores(self, names: Sequence[str]) -> dict[str, Any]:
-        """The scores as JSON takes them: "miou", "accuracy" and "iou" by class name; None where there is no value."""
+        """The scores for JSON: "miou", "accuracy" and "iou" by class name; None without a value."""
         iou = {name: none_for_nan(value) for name, value in zip(names, self.iou(), strict=True)}
         return {"miou": none_for_nan(self.miou()), "accuracy": none_for_nan(self.accuracy()), "iou": iou}
 
 
 def mean_over_classes(values: np.ndarray) -> float:
-    """Mean of the values (C,) that are not NaN; NaN if all are."""
+    """Mean of the values (C,) without NaNs; NaN if all are."""
     return float(np.mean(values[~np.isnan(values)])) if not np.isnan(values).all() else float("nan")
 
 
 def none_for_nan(value: float) -> float | None:
-    """A number as JSON takes it: None for NaN."""
+    """A number for JSON, which has no NaN: then None."""
     return None if math.isnan(value) else float(value)
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole as float64, NaN for 0 / 0."""
     with np.errstate(invalid="ignore"):
         return np.divide(part, whole, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The trimap experiment (section 5, Figure 4a): scores of the pixels near the boundaries of the ground truth."""
+"""The trimap experiment (section 5, Figure 4a): IoU of the pixels near the boundaries of the ground truth."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from gun_jax.errors import InputError
-from gun_jax.metrics.confusion import mean_over_classes
+from gun_jax.metrics.confusion import mean_over_classes, ratio
 
 DISTANCES = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40)  # pixels
 
@@ -14,15 +14,15 @@ DISTANCES = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40)  # pixels
 class Trimap:
     """Counts of pixels by class and by distance from the boundary of that class in the ground truth.
 
-    For each class by itself, as in the paper, distance transforms of the ground truth say how far a pixel is from the
-    class's boundary: inside, how far the nearest pixel of another class is; outside, how far the nearest pixel of the
-    class. So the pixels on either side of a boundary have distance 1. What is ignored is no other class: an object that
-    ends at an ignored region has no boundary there. A class that an image does not show has no boundary in it.
+    As in the paper, distance transforms of the ground truth are taken for each class by itself. The distance is that to
+    the nearest pixel of another class inside the class, and to the nearest pixel of the class outside it: pixels on
+    either side of a boundary have distance 1. Ignored pixels are not another class: an object has no boundary with an
+    ignored region. A class that is absent from an image has no boundary in it.
 
     Attributes:
       distances: float64 (D,), the thresholds d in pixels, ascending.
-      intersection, union: int64 (D, C), of the pixels at most d away from the boundary of class c: those that both maps
-        give to c, and those that either does.
+      intersection, union: int64 (D, C), the pixels within distance d of the boundary of class c that are c in
+        both maps, and in either.
     """
 
     def __init__(self, num_classes: int, distances: Sequence[float] = DISTANCES, ignore_label: int = 255):
@@ -33,7 +33,7 @@ class Trimap:
         """
         steps = np.asarray(distances, np.float64)
         if steps.ndim != 1 or not steps.size or not steps[0] > 0 or not (np.diff(steps) > 0).all():
-            raise InputError(f"trimap distances {distances!r}; expected positive and ascending pixels, as (1, 2, 5)")
+            raise InputError(f"trimap distances {distances!r}; expected positive and ascending pixels, e.g. (1, 2, 5)")
         self.distances = steps
         self.ignore_label = ignore_label
         self.intersection = np.zeros((steps.size, num_classes), np.int64)
@@ -48,14 +48,14 @@ class Trimap:
         """Adds an image.
 
         Args:
-          label: integers (H, W), the truth: 0 to C - 1 or `ignore_label`.
+          label: integers (H, W), the truth, 0 to C - 1 or `ignore_label`.
           prediction: integers (H, W), 0 to C - 1 wherever the label counts.
 
         Returns:
           This trimap.
 
         Raises:
-          InputError: other shapes or other numbers; nothing is added then.
+          InputError: other shapes or other numbers; the counts are then unchanged.
         """
         label, prediction = np.asarray(label), np.asarray(prediction)
         if label.ndim != 2 or label.shape != prediction.shape:
@@ -74,7 +74,7 @@ class Trimap:
         label, prediction, counted = label[near], prediction[near], counted[near]
         there, found = label == class_id, (prediction == class_id) & counted
         either = there | found
-        # How many of the thresholds each pixel lies beyond; the last bin is beyond all.
+        # The number of thresholds below each distance; the last bin is beyond all.
         beyond = np.searchsorted(self.distances, _distance(there, counted & ~there)[either])
         for counts, chosen in ((self.intersection, (there & found)[either]), (self.union, slice(None))):
             bins = np.bincount(beyond[chosen], minlength=self.distances.size + 1)
@@ -94,8 +94,7 @@ class Trimap:
 
     def iou(self) -> np.ndarray:
         """Intersection over union by distance and class: float64 (D, C), 0 to 1; NaN for a class without a pixel."""
-        with np.errstate(invalid="ignore"):
-            return np.divide(self.intersection, self.union, dtype=np.float64)
+        return ratio(self.intersection, self.union)
 
     def miou(self) -> np.ndarray:
         """Mean of `iou` over the classes that have one: float64 (D,), 0 to 1; NaN where none has."""
@@ -112,7 +111,7 @@ def trimap_curve(
     """mIoU of the pixels at most d away from a boundary, for each d (section 5, Figure 4a); see `Trimap`.
 
     Args:
-      labels: integer (H, W) maps of the truth, 0 to num_classes - 1 or `ignore_label`; an array (N, H, W) will do.
+      labels: integer (H, W) maps of the truth, 0 to num_classes - 1 or `ignore_label`; an array (N, H, W) is fine.
       predictions: as many maps of the same sizes.
       num_classes: number of classes.
       distances: the thresholds d, in pixels, ascending.
@@ -122,7 +121,7 @@ def trimap_curve(
       Float64 (len(distances),), 0 to 1; NaN where no class has a boundary.
 
     Raises:
-      InputError: a `ValueError`, for maps or distances that are not as above.
+      InputError: a `ValueError`; maps or distances are not as above.
     """
     trimap = Trimap(num_classes, distances, ignore_label)
     pairs = zip(labels, predictions, strict=True)
@@ -137,14 +136,14 @@ def trimap_curve(
 
 
 def _around(there: np.ndarray, margin: int) -> tuple[slice, slice]:
-    """The part of a map in which a class lies, with a margin: transforms need not look farther."""
+    """The bounding box of a class with a margin, which is all that the distance transforms need."""
     rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
     top, left = max(0, rows[0] - margin), max(0, columns[0] - margin)
     return slice(top, rows[-1] + margin + 1), slice(left, columns[-1] + margin + 1)
 
 
 def _distance(there: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """How far each pixel is from the boundary between two sets of pixels, in pixels: float32 (H, W)."""
+    """The distance of each pixel from the boundary between two sets of pixels: float32 (H, W), in pixels."""
     to_other, to_there = (
         cv2.distanceTransform((~target).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         for target in (other, there)

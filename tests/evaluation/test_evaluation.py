@@ -1,5 +1,6 @@
 """`evaluate` against loops over one image at a time, and what it writes, draws, shows and refuses."""
 
+import functools
 import os
 import shutil
 import types
@@ -14,7 +15,23 @@ import gun_jax.evaluation.boundaries
 import gun_jax.evaluation.report.page
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
+from gun_jax.evaluation import evaluate as evaluation
 from gun_jax.evaluation.evaluate import evaluate, newest_run
+from gun_jax.runs import loading
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once():
+    """The evaluations of this module share what they compile."""
+    predictors = {}
+
+    def on_one_image(trained, method):
+        return predictors.setdefault((trained.step, method), loading.on_one_image(trained, method))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "make_scorer", functools.cache(evaluation.make_scorer))
+        patch.setattr(evaluation, "on_one_image", on_one_image)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -216,16 +216,21 @@ def drawn(rows, tmp_path):
         return np.asarray(file)
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The curves of `run()`."""
+    return drawn(run(), tmp_path_factory.mktemp("plain"))
+
+
 def coloured(image, name):
     """Rows in which a curve of this colour is drawn."""
     wanted = {"blue": (31, 119, 180), "green": (44, 160, 44), "grey": (127, 127, 127)}[name]
     return np.unique(np.nonzero((image == wanted).all(-1))[0])
 
 
-def test_the_curves_are_a_png_with_loss_and_rate_above_miou(tmp_path):
-    image = drawn(run(), tmp_path)
-    assert image.ndim == 3 and image.shape[-1] == 3 and min(image.shape[:2]) >= 500
-    blue, grey, green = (coloured(image, name) for name in ("blue", "grey", "green"))
+def test_the_curves_are_a_png_with_loss_and_rate_above_miou(plain):
+    assert plain.ndim == 3 and plain.shape[-1] == 3 and min(plain.shape[:2]) >= 500
+    blue, grey, green = (coloured(plain, name) for name in ("blue", "grey", "green"))
     assert len(blue) > 50 and len(grey) > 20 and len(green) > 50
     assert blue.max() < green.min()
 
@@ -239,20 +244,20 @@ def test_either_half_can_be_missing(loss, miou, tmp_path):
     assert (widths["blue"] > 400) == loss and (widths["green"] > 400) == miou
 
 
-def test_of_rows_of_one_epoch_the_last_counts(tmp_path):
+def test_of_rows_of_one_epoch_the_last_counts(plain, tmp_path):
     again = [{"epoch": 3, "loss": 9.0, "learning_rate": 1.0}, {"epoch": 3, "val/miou": 0.99}]
-    np.testing.assert_array_equal(drawn(again + run(), tmp_path), drawn(run(), tmp_path))
-    assert (drawn(run() + again, tmp_path) != drawn(run(), tmp_path)).any()
+    np.testing.assert_array_equal(drawn(again + run(), tmp_path), plain)
+    assert (drawn(run() + again, tmp_path) != plain).any()
 
 
-def test_the_order_of_the_rows_does_not_matter(tmp_path):
-    np.testing.assert_array_equal(drawn(run()[::-1], tmp_path), drawn(run(), tmp_path))
+def test_the_order_of_the_rows_does_not_matter(plain, tmp_path):
+    np.testing.assert_array_equal(drawn(run()[::-1], tmp_path), plain)
 
 
-def test_losses_that_are_not_finite_and_rows_without_epoch_are_left_out(tmp_path):
+def test_losses_that_are_not_finite_and_rows_without_epoch_are_left_out(plain, tmp_path):
     strange = [{"epoch": 9, "loss": float("nan")}, {"epoch": 10, "loss": float("inf")}, {"loss": 7.0}, {"epoch": 11}]
     missing = [{"epoch": 12, "loss": None}, {"epoch": None, "val/miou": 0.9}]
-    np.testing.assert_array_equal(drawn(run() + strange + missing, tmp_path), drawn(run(), tmp_path))
+    np.testing.assert_array_equal(drawn(run() + strange + missing, tmp_path), plain)
 
 
 def test_a_rate_that_ends_at_nought_is_drawn(tmp_path):
@@ -282,9 +287,9 @@ def test_rows_without_anything_to_draw_are_refused_and_no_file_is_made(rows, tmp
     assert f"none of {len(rows)} rows" in message and not list(tmp_path.iterdir())
 
 
-def test_the_miou_of_a_split_of_another_name_is_drawn(tmp_path):
+def test_the_miou_of_a_split_of_another_name_is_drawn(plain, tmp_path):
     renamed = [{name.replace("val/", "valid/"): value for name, value in row.items()} for row in run()]
-    np.testing.assert_array_equal(drawn(renamed, tmp_path), drawn(run(), tmp_path))
+    np.testing.assert_array_equal(drawn(renamed, tmp_path), plain)
 
 
 # Curves of several runs

@@ -63,14 +63,8 @@ def test_errors_are_counted_against_those_of_bilinear_upsampling(guided):
     counts = dict.fromkeys(("both right", "fixed by GUM", "new error", "both wrong"), 0)
     for t, ours, theirs in zip(truth.ravel(), labels.ravel(), bilinear.ravel(), strict=True):
         if t != 255:
-            name = (
-                ("fixed by GUM" if ours == t else "both wrong")
-                if theirs != t
-                else "both right"
-                if ours == t
-                else "new error"
-            )
-            counts[name] += 1
+            names = ("both right", "fixed by GUM") if ours == t else ("new error", "both wrong")
+            counts[names[int(theirs != t)]] += 1
     assert guided.layers.shares == pytest.approx({name: n / sum(counts.values()) for name, n in counts.items()})
 
 
