@@ -1,7 +1,7 @@
-"""ONNX graphs of traced functions: a jaxpr's operations, one by one, on maps that are NCHW there.
+"""Converts traced functions to ONNX graphs, one operation of the jaxpr after the other.
 
-Only what the networks consist of is known here, and only where it depends on the input; all else is computed while
-converting. Maps, the arrays of four axes, are (B, H, W, C) in the jaxpr and (B, C, H, W) in the graph.
+Operations on the input become nodes, if they are among those of the networks; all others are computed while
+converting. Maps, the arrays with four axes, are (B, H, W, C) in the jaxpr and (B, C, H, W) in the graph.
 """
 
 import functools
@@ -18,8 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from gun_jax.errors import InputError
 from gun_jax.ops.resizing import RESIZE_CALL, resize
 
-OPSET = 18  # the first whose Resize takes the axes
-_IR_VERSION = 10  # that readers of this opset know
+OPSET = 18  # the first in which Resize has axes
+_IR_VERSION = 10  # readers of this opset know it
 _TO_NCHW = (0, 3, 1, 2)
 _AXIS = {0: 0, 1: 2, 2: 3, 3: 1}  # of a map, in the graph
 _TYPES = {
@@ -32,7 +32,7 @@ _BINARY = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "max": "Max",
 
 
 class Graph:
-    """An ONNX graph under construction. A tensor is named by a string; names of nodes say where in the network."""
+    """An ONNX graph under construction. Tensors are strings, their names; names of nodes contain the module."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -40,14 +40,14 @@ class Graph:
         self._count = 0
 
     def add(self, kind: str, inputs: Sequence[str], where: str = "", **attributes: Any) -> str:
-        """Adds a node of one result, and returns the result's name."""
+        """Adds a node with one result, and returns the name of the result."""
         self._count += 1
         name = f"{where}/{kind}_{self._count}" if where else f"{kind}_{self._count}"
         self._nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
 
     def name_output(self, tensor: str, name: str) -> None:
-        """Gives the last node's result the name of an output."""
+        """Renames the result of the last node to an output of the graph."""
         assert list(self._nodes[-1].output) == [tensor]
         self._nodes[-1].output[:] = [name]
 
@@ -58,10 +58,7 @@ class Graph:
         return name
 
     def finish(self, inputs: dict[str, tuple], outputs: dict[str, tuple]) -> onnx.ModelProto:
-        """The checked model. Inputs and outputs are (dtype, shape) by name; a string in a shape is any number.
-
-        Outputs are the tensors of these names.
-        """
+        """The checked model. Inputs and outputs are (dtype, shape) by tensor; a string in a shape is any size."""
         taken, given = (
             [helper.make_tensor_value_info(name, _TYPES[np.dtype(dtype)], shape) for name, (dtype, shape) in of.items()]
             for of in (inputs, outputs)
@@ -77,19 +74,19 @@ class Graph:
 def convert(
     graph: Graph, function: Callable[..., Any], name: str, example: jax.ShapeDtypeStruct
 ) -> list[tuple[str, tuple[int, ...]]]:
-    """Adds what a function does with a map to a graph.
+    """Adds the operations of a function to a graph.
 
     Args:
       graph: to add to.
-      function: of one map, (B, H, W, C); gives maps.
-      name: of the map in the graph, where it is (B, C, H, W).
+      function: from a map, (B, H, W, C), to maps.
+      name: of the map's tensor in the graph, (B, C, H, W).
       example: the map's shape and dtype.
 
     Returns:
-      The results: names in the graph, where they are (B, C, H, W), and shapes as the function gives them, (B, H, W, C).
+      For each result, the name of its tensor in the graph, (B, C, H, W), and its shape in JAX, (B, H, W, C).
 
     Raises:
-      InputError: a `ValueError`; the function does something that cannot be written here.
+      InputError: the function has an operation that is not supported.
     """
     closed = jax.make_jaxpr(function)(example)
     results = _Interpreter(graph).run(closed.jaxpr, closed.consts, [name], "")
@@ -97,7 +94,7 @@ def convert(
 
 
 class _Interpreter:
-    """Evaluates a jaxpr: constants (NumPy arrays) at once, what depends on the input (names) into the graph."""
+    """Evaluates a jaxpr: computes constants (NumPy arrays), and adds nodes for tensors of the graph (names)."""
 
     def __init__(self, graph: Graph):
         self._graph = graph
@@ -138,11 +135,11 @@ class _Interpreter:
         if kind in _BINARY:
             rule = functools.partial(self._binary, _BINARY[kind])
         if rule is None:
-            raise _unwritten(kind, where)
+            raise _unsupported(kind, where)
         return [rule(inputs, params, where, equation)]
 
     def _name(self, value: Any) -> str:
-        """The name of an operand; constants become those of the graph."""
+        """The tensor of an operand; a constant is added to the graph."""
         if isinstance(value, str):
             return value
         return self._graph.constant(value.transpose(_TO_NCHW) if value.ndim == 4 else value)
@@ -159,7 +156,7 @@ class _Interpreter:
         form = params["dimension_numbers"]
         plain = params["feature_group_count"] == params["batch_group_count"] == 1 == max(params["lhs_dilation"])
         if (form.lhs_spec, form.rhs_spec, form.out_spec) != (_TO_NCHW, (3, 2, 0, 1), _TO_NCHW) or not plain:
-            raise _unwritten("a convolution of groups, of an enlarged input or of another layout than NHWC", where)
+            raise _unsupported("a convolution with groups, a dilated input or another layout than NHWC", where)
         (top, bottom), (left, right) = params["padding"]
         return self._graph.add(
             "Conv",
@@ -172,7 +169,7 @@ class _Interpreter:
         )
 
     def _resize(self, x: str, source: tuple[int, ...], target: tuple[int, ...], where: str) -> str:
-        """`gun_jax.ops.resizing.resize`. ONNX's Resize only where it enlarges: not every reader antialiases."""
+        """Adds `gun_jax.ops.resizing.resize`: as Resize only to enlarge, because not every reader antialiases."""
         if target[1] >= source[1] and target[2] >= source[2]:
             sizes = self._graph.constant(np.asarray(target[1:3], np.int64))
             return self._graph.add("Resize", [x, "", "", sizes], where, mode="linear", axes=[2, 3])
@@ -183,13 +180,13 @@ class _Interpreter:
         return self._graph.add("MatMul", [self._graph.constant(rows), across], where)
 
     def _halve(self, x: str, channels: int, rows: np.ndarray, columns: np.ndarray, where: str) -> str:
-        """Resizes by matrices (h, 2 h) and (w, 2 w): a convolution, whose sums at the edge are then corrected."""
+        """Halves by a convolution whose sums at the edges are then corrected to those of the matrices."""
         weights = np.asarray([1, 3, 3, 1], np.float32) / 8
         kernel = np.tile(weights[:, None] * weights, (channels, 1, 1, 1))
         sums = self._graph.add(
             "Conv", [x, self._graph.constant(kernel)], where, group=channels, strides=[2, 2], pads=[1, 1, 1, 1]
         )
-        # An inner weight is 3/8 in the convolution; what it is in the matrix tells how the sum was normalised.
+        # The inner weight is 3/8 in the convolution. Its value in a row of the matrix tells how that row is normalised.
         down, across = (
             matrix[np.arange(len(matrix)), 2 * np.arange(len(matrix))] / weights[1] for matrix in (rows, columns)
         )
@@ -208,25 +205,25 @@ class _Interpreter:
 
     def _broadcast_in_dim(self, inputs: list, params: dict, where: str, equation: Any) -> str:
         if equation.invars[0].aval.shape != params["shape"]:
-            raise _unwritten("a map repeated along an axis", where)
+            raise _unsupported("a map broadcast along an axis", where)
         return inputs[0]
 
 
-def _unwritten(what: str, where: str) -> InputError:
+def _unsupported(what: str, where: str) -> InputError:
     return InputError(
-        f"ONNX export: {what}, at {where or 'the top'}, cannot be written; expected convolutions, sums, products, "
+        f"ONNX export: {what} at {where or 'the top'} is not supported; expected convolutions, sums, products, "
         "concatenations and resizing of maps: leave it out, or export to StableHLO"
     )
 
 
 def _resizing(source: int, target: int) -> np.ndarray:
-    """The matrix (target, source), float32, that resizes one axis."""
+    """The matrix that resizes one axis, float32 (target, source)."""
     identity = jnp.eye(source)[None, ..., None]
     return np.asarray(resize(identity, (target, source)))[0, ..., 0]
 
 
 def _spread(value: np.ndarray, axes: int, to: Sequence[int]) -> np.ndarray:
-    """Lays the axes of a constant at those of a result with more; the others stay 1, and ONNX broadcasts."""
+    """Reshapes a constant for `broadcast_in_dim`: its new axes have size 1, which ONNX broadcasts."""
     shape = [1] * axes
     for axis, length in zip(to, value.shape, strict=True):
         shape[axis] = length
