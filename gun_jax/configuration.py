@@ -17,7 +17,11 @@ from gun_jax.models import GUN
 from gun_jax.version import __version__
 
 MAX_STEPS = 2**31 - 1  # the number of a step has 32 bits
-_CHOICES = {"data.on_bad_record": ("stop", "skip"), "model.dtype": ("float32", "bfloat16")}
+_CHOICES = {
+    "data.on_bad_record": ("stop", "skip"),
+    "data.random_scale_distribution": ("log_uniform", "uniform"),
+    "model.dtype": ("float32", "bfloat16"),
+}
 
 
 def default_config() -> ConfigDict:
@@ -48,7 +52,8 @@ def default_config() -> ConfigDict:
     data.image_ending = ""  # how the names of images end, as "_image.png"; "": as images do
     data.label_ending = ".png"  # and those of labels: an image and its label have the same name less these;
     data.split_list = ""  # file in dir of the names (less endings) of a split, as "{split}.txt"; "": all that are there
-    data.random_scale = (0.5, 2.0)  # log-uniform; (): none
+    data.random_scale = (0.5, 2.0)  # smallest and largest factor; (): none
+    data.random_scale_distribution = "log_uniform"  # or "uniform", as in the code of the DRNs
     data.crop = ()  # (height, width); (): the size of the image, whatever random_scale makes of it
     data.flip = True
     data.color_jitter = 0.0  # strength, 0 to 1: brightness, contrast and saturation change by up to this part

@@ -1,7 +1,7 @@
 """Augmentations (section 5.4): random transformations of a record, each drawn from its record's own generator.
 
-They take and give `{"image": uint8 (H, W, 3), "label": uint8 (H, W), "id": str}`. Images are mixed bilinearly, and
-averaged when they shrink to less than a half; labels are taken from the nearest pixel.
+They map `{"image": uint8 (H, W, 3), "label": uint8 (H, W), "id": str}` to the same. Images are resized bilinearly, or
+by averaging if they shrink to less than a half; labels take the nearest pixel.
 """
 
 import dataclasses
@@ -14,25 +14,35 @@ import numpy as np
 from gun_jax.data.classes import IGNORE
 from gun_jax.data.images import MEAN_COLOR
 from gun_jax.data.sources import Source
-from gun_jax.errors import InputError
+from gun_jax.errors import InputError, check_choice
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomScale(grain.transforms.RandomMap):
-    """Resizes by a factor that is log-uniform in [smallest, largest]: as often twice as half the size."""
+    """Resizes by a random factor in [smallest, largest].
+
+    Attributes:
+      distribution: of the factor. "log_uniform": halving is as likely as doubling; "uniform": as in the code of the
+        DRNs.
+    """
 
     smallest: float = 0.5
     largest: float = 2.0
+    distribution: str = "log_uniform"
 
     def __post_init__(self) -> None:
+        check_choice("random scale", "distribution", self.distribution, ("log_uniform", "uniform"))
         if not 0 < self.smallest <= self.largest:
             raise InputError(f"random scale from {self.smallest} to {self.largest}; expected 0 < smallest <= largest")
 
     def random_map(self, record: dict, rng: np.random.Generator) -> dict:
-        factor = np.exp(rng.uniform(np.log(self.smallest), np.log(self.largest)))
+        if self.distribution == "uniform":
+            factor = rng.uniform(self.smallest, self.largest)
+        else:
+            factor = np.exp(rng.uniform(np.log(self.smallest), np.log(self.largest)))
         height, width = record["label"].shape
         size = max(1, round(width * factor)), max(1, round(height * factor))
-        # Down to a half, where it is their mean, mixing two pixels leaves none out, and is several times as fast.
+        # Down to a half, bilinear mixing leaves no pixel out, and it is several times as fast as averaging.
         smooth = cv2.INTER_AREA if factor < 0.5 else cv2.INTER_LINEAR
         image = cv2.resize(record["image"], size, interpolation=smooth)
         label = cv2.resize(record["label"], size, interpolation=cv2.INTER_NEAREST_EXACT)
@@ -43,8 +53,8 @@ class RandomScale(grain.transforms.RandomMap):
 class RandomCrop(grain.transforms.RandomMap):
     """Cuts out a window of (height, width) at a random place.
 
-    An image that is smaller lies at a random place in the window; around it the image has ImageNet's mean colour,
-    which is 0 once normalised (unless colours are jittered afterwards), and the label `IGNORE`.
+    A smaller image is put at a random place in the window. The padding has ImageNet's mean colour, which is 0 once
+    normalised (unless colours are jittered afterwards), and the label `IGNORE`.
 
     Attributes:
       size: (height, width) of the window; (): that of the image before `RandomScale`.
@@ -72,7 +82,7 @@ class RandomCrop(grain.transforms.RandomMap):
 
 @dataclasses.dataclass(frozen=True)
 class RandomFlip(grain.transforms.RandomMap):
-    """Mirrors left and right, every other time."""
+    """Mirrors left and right with probability 1/2."""
 
     def random_map(self, record: dict, rng: np.random.Generator) -> dict:
         if rng.random() < 0.5:
@@ -115,8 +125,8 @@ class ColorJitter(grain.transforms.RandomMap):
 class LightingJitter(grain.transforms.RandomMap):
     """Adds one colour to all pixels, drawn along the principal components of the training set's colours.
 
-    Krizhevsky et al. (2012), section 4.1: the sum of the eigenvectors p_i of the 3x3 covariance of RGB values (here 0
-    to 1), each times its eigenvalue and a draw from a normal distribution of deviation `sigma`.
+    Krizhevsky et al. (2012), section 4.1: the sum of the eigenvectors of the 3x3 covariance of RGB values (here 0 to
+    1), each times its eigenvalue and a draw from a normal distribution with deviation `sigma`.
 
     Attributes:
       sigma: deviation of the draws; 0.1 in both papers.
@@ -136,15 +146,15 @@ class LightingJitter(grain.transforms.RandomMap):
         return record | {"image": _to_bytes(record["image"] + (255 * color).astype(np.float32))}
 
 
-def color_covariance(source: Source, pictures: int = 128) -> np.ndarray:
+def color_covariance(source: Source, images: int = 128) -> np.ndarray:
     """Covariance of red, green and blue (0 to 1) over the pixels of a data set: float64 (3, 3).
 
     Args:
       source: the data set.
-      images: how many of it to read, spread evenly; all of a smaller one.
+      images: number of images to read, spread evenly; at most all of them.
     """
     count, total, products = 0, np.zeros(3), np.zeros((3, 3))
-    for index in np.unique(np.linspace(0, len(source) - 1, pictures).round().astype(int)):
+    for index in np.unique(np.linspace(0, len(source) - 1, images).round().astype(int)):
         pixels = source[int(index)]["image"].reshape(-1, 3) / 255.0
         count += len(pixels)
         total += pixels.sum(0)
@@ -161,6 +171,6 @@ def _to_bytes(image: np.ndarray) -> np.ndarray:
 
 
 def _place(length: int, window: int, rng: np.random.Generator) -> tuple[int, int, int]:
-    """Along one axis: where in the window, from where in the image, and how many pixels."""
+    """Along one axis: start in the window, start in the image, and number of pixels."""
     offset = int(rng.integers(abs(length - window) + 1))
     return (offset, 0, length) if length <= window else (0, offset, window)

@@ -1,7 +1,7 @@
-"""The training data's way: source, order, augmentation, this process's share, batches, workers.
+"""The input pipeline of training: source, order, augmentation, this process's share, batches, workers.
 
-Order and augmentation come from the seed and the number of the record alone. The position is the number of batches
-consumed, whatever the number of workers or processes, so a resumed run continues with the very next batch.
+Order and augmentation depend only on the seed and the number of the record. The position is the number of batches
+consumed, for any number of workers or processes, so a resumed run continues with the next batch.
 """
 
 import multiprocessing
@@ -26,18 +26,18 @@ from gun_jax.data.skip_bad import SkippingSource
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
 
-_LOOKED_AT = 8  # images, to judge a crop
-_ROUNDS = 1_000_000  # through the source: more than any run; Grain's endless repetition cannot be cut into batches of 1
+_CHECKED = 8  # images that a crop is compared with
+_EPOCHS = 1_000_000  # more than any run has; Grain's endless repetition cannot be cut into batches of 1
 
 
 def augmentations(data: ConfigDict, source: Source) -> list[grain.transforms.RandomMap]:
-    """The transformations that the `data` section of a configuration asks for, in their order.
+    """The transformations that the `data` section of a configuration asks for, in order.
 
-    Lighting jitter looks at the colours of the source.
+    Lighting jitter reads some images of the source for the covariance of their colours.
     """
     transforms: list[grain.transforms.RandomMap] = []
     if data.random_scale:
-        transforms.append(RandomScale(*data.random_scale))
+        transforms.append(RandomScale(*data.random_scale, data.random_scale_distribution))
     if data.crop or data.random_scale:
         transforms.append(RandomCrop(tuple(data.crop)))
     if data.flip:
@@ -60,30 +60,30 @@ def training_batches(
     """Endless batches for training.
 
     Args:
-      source: the data set; its order is shuffled anew in every round.
+      source: the data set, shuffled anew in every epoch.
       data: the `data` section of a configuration.
-      batch_size: of all processes together.
-      seed: of order and augmentation.
-      start: number of batches to leave out: the step at which a run resumes.
+      batch_size: records in a batch of all processes together.
+      seed: for order and augmentation.
+      start: number of batches to skip, the step at which a run resumes.
       process: (index, count) of the JAX processes that share the batch.
 
     Returns:
       An iterator, to be closed after use, over `{"image": uint8 (b, H, W, 3), "label": uint8 (b, H, W)}` with
-      b = batch_size / count; and "id", the names of the b records, and "skipped", what was wrong with those that
-      `data.on_bad_record="skip"` left out.
+      b = batch_size / count, "id", the names of the b records, and "skipped", an error message for each record that
+      `data.on_bad_record="skip"` skipped.
 
     Raises:
-      InputError: the batch does not divide among the processes, or no image is near the size of the crop; or, at a
-        record, what the source finds wrong.
+      InputError: the batch cannot be divided among the processes, or the crop is larger than the images; or, while
+        iterating, the source raises it for a record.
     """
     index, count = process
     if not len(source):
-        raise InputError(f"{source} is empty; expected an image at least")
+        raise InputError(f"{source} is empty; expected at least one image")
     if batch_size < 1 or batch_size % count:
         raise InputError(f"config.batch_size is {batch_size}; expected a multiple of the {count} processes")
     if data.on_bad_record == "skip":
         source = SkippingSource(source)
-    records = grain.MapDataset.source(source).seed(seed).shuffle().repeat(_ROUNDS, reseed_each_epoch=True)
+    records = grain.MapDataset.source(source).seed(seed).shuffle().repeat(_EPOCHS, reseed_each_epoch=True)
     if data.crop:
         _check_crop(data, source)
     for transform in augmentations(data, source):
@@ -96,36 +96,36 @@ def training_batches(
         if not flags.FLAGS.is_parsed():  # Grain reads its own flags, which no program may have parsed here
             flags.FLAGS.mark_as_parsed()
         workers = grain.MultiprocessingOptions(num_workers=data.workers)
-        iterator = iterator.mp_prefetch(workers, worker_init_fn=_leave_signals_to_the_training)
+        iterator = iterator.mp_prefetch(workers, worker_init_fn=_ignore_signals)
     return iter(iterator)
 
 
-def _leave_signals_to_the_training(*_: int) -> None:  # of the worker, and how many there are
-    """In a process that reads: what a terminal or a cluster sends to all is the training's to answer."""
+def _ignore_signals(*_: int) -> None:  # index and number of the workers
+    """In a worker process: a terminal or a cluster signals all processes, and only the training answers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_training, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_the_training() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
-    os._exit(0)  # it was killed
+    os._exit(0)  # the training was killed
 
 
 def _check_crop(data: ConfigDict, source: Source) -> None:
-    """Refuses a crop that is higher and wider than all images looked at, however `random_scale` enlarges them."""
+    """Refuses a crop that is higher and wider than some checked images, enlarged as far as `random_scale` can."""
     enlarged = data.random_scale[1] if data.random_scale else 1.0
     largest = (0, 0)
-    for index in range(0, len(source), max(1, len(source) // _LOOKED_AT)):
+    for index in range(0, len(source), max(1, len(source) // _CHECKED)):
         size = source[index]["label"].shape
         if size[0] * enlarged >= data.crop[0] or size[1] * enlarged >= data.crop[1]:
-            return  # most often the first
+            return  # usually the first image
         largest = max(largest, size)
     raise InputError(
         f"config.data.crop is {tuple(data.crop)}; expected a height or a width of at most {enlarged:g} times "
-        f"those of the images, which are up to {largest} in {source}: each would lie in the middle of padding"
+        f"those of the images, which are up to {largest} in {source}; a larger crop is mostly padding"
     )
 
 
@@ -133,7 +133,7 @@ def _stack(records: list[dict]) -> dict:
     sizes = {record["label"].shape for record in records}
     if len(sizes) > 1:
         raise InputError(
-            f"images of one batch have several sizes, {sorted(sizes)[:3]} (height, width); set config.data.crop"
+            f"images of one batch differ in size, {sorted(sizes)[:3]} (height, width); set config.data.crop"
         )
     arrays = {key: np.stack([record[key] for record in records]) for key in ("image", "label")}
     skipped = [reason for record in records for reason in record.get("skipped", ())]

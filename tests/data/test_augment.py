@@ -74,19 +74,22 @@ def test_results_are_bytes_in_one_piece_of_one_size(transform):
 
 
 @pytest.mark.parametrize(("smallest", "largest"), [(0.5, 2.0), (0.8, 1.25), (1.0, 3.0)])
-def test_factors_are_log_uniform_by_the_test_of_kolmogorov_and_smirnov(smallest, largest):
-    transform = RandomScale(smallest, largest)
+@pytest.mark.parametrize("distribution", ["log_uniform", "uniform"])
+def test_factors_have_their_distribution_by_the_test_of_kolmogorov_and_smirnov(smallest, largest, distribution):
+    transform = RandomScale(smallest, largest, distribution)
     widths = np.array([result["label"].shape[1] for result in drawn(transform, record(2, 1000), 1000)])
     factors = np.sort(widths / 1000)
     assert smallest <= factors[0] and factors[-1] <= largest
-    closed_form = np.log(factors / smallest) / np.log(largest / smallest)
+    closed_form = (factors - smallest) / (largest - smallest)
+    if distribution == "log_uniform":
+        closed_form = np.log(factors / smallest) / np.log(largest / smallest)
     steps = np.arange(1001) / 1000
     distance = max(np.abs(closed_form - steps[1:]).max(), np.abs(closed_form - steps[:-1]).max())
-    assert distance < 1.63 / np.sqrt(1000)  # the 1 % point; uniform factors in [0.5, 2] would be 0.17 away
+    assert distance < 1.63 / np.sqrt(1000)  # the 1 % point; in [0.5, 2] the two distributions are 0.17 apart
 
 
 def test_the_default_is_the_paper_s_half_to_double():
-    assert dataclasses.astuple(RandomScale()) == (0.5, 2.0)
+    assert dataclasses.astuple(RandomScale()) == (0.5, 2.0, "log_uniform")
 
 
 def test_both_sides_are_scaled_by_one_factor():
@@ -95,7 +98,7 @@ def test_both_sides_are_scaled_by_one_factor():
         assert abs(height / 80 - width / 250) <= 0.5 / 80 + 0.5 / 250
 
 
-def test_a_image_of_one_pixel_keeps_at_least_one():
+def test_an_image_of_one_pixel_keeps_at_least_one():
     assert all(min(result["label"].shape) >= 1 for result in drawn(RandomScale(0.1, 0.2), record(1, 1), 5))
 
 
@@ -119,7 +122,7 @@ def test_a_label_is_that_of_the_pixel_whose_centre_is_nearest(factor):
 
 
 @pytest.mark.parametrize("factor", [0.25, 0.375, 0.5])
-def test_a_image_shrunk_to_a_half_or_less_is_the_mean_of_what_each_pixel_covers(factor):
+def test_an_image_shrunk_to_a_half_or_less_is_the_mean_of_what_each_pixel_covers(factor):
     image = np.random.default_rng(3).integers(0, 256, (16, 24, 3)).astype(np.uint8)
     source = {"image": image, "label": image[..., 0], "id": "x"}
     ours = RandomScale(factor, factor).random_map(source, np.random.default_rng(0))["image"]
@@ -133,7 +136,7 @@ def test_a_image_shrunk_to_a_half_or_less_is_the_mean_of_what_each_pixel_covers(
 
 
 @pytest.mark.parametrize("factor", [0.5, 0.75, 1.25, 2.0])
-def test_from_a_half_on_a_image_is_mixed_linearly_between_pixel_centres(factor):
+def test_from_a_half_on_an_image_is_mixed_linearly_between_pixel_centres(factor):
     image = np.random.default_rng(4).integers(0, 256, (8, 12, 3)).astype(np.uint8)
     source = {"image": image, "label": image[..., 0], "id": "x"}
     ours = RandomScale(factor, factor).random_map(source, np.random.default_rng(0))["image"]
@@ -201,7 +204,7 @@ def test_a_small_image_lies_anywhere_in_the_window_within_mean_colour_and_ignore
     assert places == {(top, left) for top in range(3) for left in range(4)}
 
 
-def test_a_image_that_is_small_in_one_direction_is_padded_there_and_cut_in_the_other():
+def test_an_image_that_is_small_in_one_direction_is_padded_there_and_cut_in_the_other():
     source = record(4, 30)
     places = set()
     for result in drawn(RandomCrop((6, 8)), source, 400):
@@ -350,7 +353,7 @@ def test_lighting_jitter_ends_at_black_and_white():
 def test_the_colour_covariance_is_that_of_all_pixels():
     images = np.random.default_rng(0).integers(0, 256, (5, 8, 9, 3)).astype(np.uint8)
     images[..., 1] //= 3
-    source = [{"image": picture} for picture in images]
+    source = [{"image": image} for image in images]
     expected = np.cov(images.reshape(-1, 3).T / 255, bias=True)
     np.testing.assert_allclose(color_covariance(source), expected, atol=1e-12)
     ends = np.cov(images[[0, 2, 4]].reshape(-1, 3).T / 255, bias=True)

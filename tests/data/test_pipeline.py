@@ -35,7 +35,14 @@ class Numbered:
 
 def settings(**changes):
     """The `data` section of a configuration, as far as the pipeline looks at it; without augmentation."""
-    plain = {"random_scale": (), "crop": (), "flip": False, "color_jitter": 0.0, "lighting_jitter": 0.0}
+    plain = {
+        "random_scale": (),
+        "random_scale_distribution": "log_uniform",
+        "crop": (),
+        "flip": False,
+        "color_jitter": 0.0,
+        "lighting_jitter": 0.0,
+    }
     return types.SimpleNamespace(
         **plain | {"workers": 0, "threads": 4, "prefetch": 8, "on_bad_record": "stop"} | changes
     )
