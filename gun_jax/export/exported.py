@@ -47,7 +47,7 @@ def load_exported(path: pathlib.Path) -> Exported:
     """Loads a network that `export.py` wrote.
 
     Args:
-      path: of the JSON file beside the network.
+      path: the JSON file beside the network.
 
     Raises:
       InputError: a file is missing or damaged, or a package that runs the network is not installed.

@@ -43,14 +43,14 @@ def export(
     """Writes `WORKDIR/export/FORMAT.*`: a trained network and its JSON file.
 
     Args:
-      workdir: of the run.
+      workdir: folder of the run.
       format: one of `FORMATS`.
       size: (height, width) of images and labels, fixed in all formats but StableHLO; by default that of the first
         image of `calibration`, or else of the run's data.
       calibration: folder of images for "openvino-int8", similar to those of the later use; by default the run's
         training images. Images of another size are resized.
       images: largest number of calibration images, spread evenly over the folder; by default 300.
-      step: of the checkpoint; by default the newest.
+      step: number of the checkpoint; by default the newest.
 
     Returns:
       The path of the JSON file.
@@ -108,8 +108,8 @@ def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Pa
     """Writes `WORKDIR/export/weights/`: a small folder that `gun_jax.load_run` and all programs accept as a workdir.
 
     Args:
-      workdir: of the run.
-      step: of the checkpoint; by default the newest.
+      workdir: folder of the run.
+      step: number of the checkpoint; by default the newest.
 
     Returns:
       The path of the folder.

@@ -21,7 +21,7 @@ from gun_jax.ops.resizing import RESIZE_CALL, resize
 OPSET = 18  # the first in which Resize has axes
 _IR_VERSION = 10  # readers of this opset know it
 _TO_NCHW = (0, 3, 1, 2)
-_AXIS = {0: 0, 1: 2, 2: 3, 3: 1}  # of a map, in the graph
+_AXIS = {0: 0, 1: 2, 2: 3, 3: 1}  # from a map's axis in JAX to its axis in the graph
 _TYPES = {
     np.dtype(np.uint8): TensorProto.UINT8,
     np.dtype(np.int32): TensorProto.INT32,
@@ -79,7 +79,7 @@ def convert(
     Args:
       graph: to add to.
       function: from a map, (B, H, W, C), to maps.
-      name: of the map's tensor in the graph, (B, C, H, W).
+      name: tensor of the map in the graph, (B, C, H, W).
       example: the map's shape and dtype.
 
     Returns:

@@ -146,7 +146,7 @@ class FramesAhead:
 
 
 def frame_count(source: Input, max_frames: int | None = None) -> int | None:
-    """Number of frames that will be read of an input, as far as it is known; else None."""
+    """Number of frames that will be read from an input; None if it is unknown."""
     if not source.video:
         return 1
     if isinstance(source.path, int) or source.path.is_fifo():  # opening it would consume frames

@@ -16,8 +16,8 @@ class Input:
     """An image, a video or a camera.
 
     Attributes:
-      path: of the image or video; the number of a camera.
-      name: of the results, relative to the output folder and without an ending.
+      path: file of the image or video, or number of the camera.
+      name: path of the results, relative to the output folder and without an ending.
       video: whether it is a video or a camera.
     """
 

@@ -15,8 +15,8 @@ def load_segmenter(
     """Loads the network of a run, or the pretrained model, and prints that it is the latter.
 
     Args:
-      workdir: of a run; None for the pretrained model.
-      step: of the checkpoint; None for the newest.
+      workdir: folder of a run; None for the pretrained model.
+      step: number of the checkpoint; None for the newest.
       engine, size: see `Segmenter`.
       console: for the message.
 

@@ -18,7 +18,7 @@ from gun_jax.prediction.segmenter import Segmenter, enlarge
 from gun_jax.prediction.window import Window
 
 _MAX_CLASSES = 4  # printed for an image
-_MIN_SHARE = 0.01  # of its pixels
+_MIN_SHARE = 0.01  # classes with fewer pixels are not printed
 
 
 @dataclasses.dataclass

@@ -23,7 +23,7 @@ class Painter:
 
     Args:
       classes: names and colours.
-      opacity: of the colours over the image, 0 to 1.
+      opacity: weight of the colours over the image, 0 to 1.
 
     Raises:
       InputError: the opacity is out of range.
@@ -51,9 +51,9 @@ class Results:
     `NAME_train_ids/000000.png` and so on. A video gets its name when it is complete.
 
     Args:
-      folder: of the results.
+      folder: where the results go.
       kinds: some of `KINDS`.
-      classes: of the labels.
+      classes: names and colours of the labels.
       painter: draws the overlays and colours.
 
     Raises:

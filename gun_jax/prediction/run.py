@@ -39,7 +39,7 @@ def run_prediction(
       camera: number of a camera, or None.
       workdir, step, engine, size: see `load_segmenter`.
       output, kinds: see `Results`.
-      opacity: of the colours, 0 to 1.
+      opacity: weight of the colours over the image, 0 to 1.
       show: whether to open a window.
       batch, threads, max_frames: see `predict`.
 

@@ -17,9 +17,9 @@ from gun_jax.runs.loading import Trained
 ENGINES = ("jax", "openvino")
 Size = tuple[int, int]  # (height, width)
 
-_MIN_SIDE = 64  # pixels, of the network's input
+_MIN_SIDE = 64  # pixels; the shortest side of the network's input
 _STEP, _SHRUNK_STEP = 8, 32  # the input's sides are multiples: each new size is compiled
-_MAX_PIXELS = 1024 * 2048  # of the network's input, where the size of its training images is unknown
+_MAX_PIXELS = 1024 * 2048  # the largest input, where the size of the training images is unknown
 _MAX_FACTOR = 4  # between the sizes of labels and input
 
 

@@ -44,7 +44,7 @@ def build_application(
 
     Args:
       labeller: labels one image at a time.
-      name, engine: of the network, shown on the page.
+      name, engine: name and engine of the network, shown on the page.
       max_bytes: largest image file.
       names: see `HostCheck`.
       seconds: time limit for an image file to arrive.
