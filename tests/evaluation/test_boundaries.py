@@ -37,10 +37,10 @@ def report(random_run, tmp_path_factory, strict_json):
 def predictions(workdir, method):
     model, variables, config = gun_jax.load_run(workdir)
     source = load_source(config.data, "val")
+    size = source[0]["label"].shape
+    predict = jax.jit(lambda images: model.apply(variables, images, output_size=size, method=method))
     for record in (source[i] for i in range(len(source))):
-        images = gun_jax.normalise(record["image"][None])
-        seen = model.apply(variables, images, output_size=record["label"].shape, method=method)
-        yield record, seen
+        yield record, predict(gun_jax.normalise(record["image"][None]))
 
 
 def test_the_trimap_s_curves_are_those_of_the_networks_and_of_bilinear_upsampling(report):

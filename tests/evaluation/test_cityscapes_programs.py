@@ -20,6 +20,8 @@ import gun_jax
 from gun_jax.configuration import default_config
 from gun_jax.data.sources import load_source
 from gun_jax.errors import InputError
+from gun_jax.evaluation import evaluate as evaluation
+from gun_jax.evaluation.evaluate import submit
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 COUNTS = {"train": 3, "val": 2, "test": 1}
@@ -144,7 +146,7 @@ def test_a_cityscapes_split_with_images_missing_is_refused_by_its_count(raw, spl
 
 @pytest.fixture
 def data(raw, tmp_path):
-    """A copy to spoil."""
+    """A copy to damage."""
     return shutil.copytree(raw, tmp_path / "data")
 
 
@@ -167,27 +169,33 @@ def test_a_class_id_that_cityscapes_has_not_is_refused_by_file_and_place(trained
 def test_a_cityscapes_image_of_another_size_cannot_be_submitted(trained, data, tmp_path):
     path = next((data / "leftImg8bit" / "test").rglob("*.png"))
     cv2.imwrite(str(path), np.zeros((512, 1024, 3), np.uint8))
-    place = f"--workdir={trained / 'run'}", f"--data_dir={data}"
-    refused(run("evaluate.py", *place, "--submission=files", cwd=tmp_path), "is 1024x512", "2048x1024")
+    with pytest.raises(InputError, match="is 1024x512; expected 2048x1024"):
+        submit(trained / "run", tmp_path / "files", data_dir=str(data))
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_a_cityscapes_submission_into_a_folder_of_other_files_is_refused(trained, raw, tmp_path):
+def test_a_cityscapes_submission_into_a_folder_of_other_files_is_refused(trained, tmp_path):
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "thesis.txt").write_text("years of work")
-    result = run("evaluate.py", f"--workdir={trained / 'run'}", "--submission=files", cwd=tmp_path)
-    refused(result, "holds thesis.txt")
+    with pytest.raises(InputError, match=r"holds thesis\.txt"):
+        submit(trained / "run", tmp_path / "files")
     assert [path.name for path in (tmp_path / "files").iterdir()] == ["thesis.txt"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
-    [(["--submission=."], "holds"), (["--submission=/"], "expected a new folder"),
-     (["--submission=run/config.json"], "a file; expected a new folder"),
-     (["--submission=new", "--panels=2"], "leave out --panels")],
-)  # fmt: skip
-def test_an_impossible_cityscapes_submission_is_refused_before_anything_is_labelled(trained, arguments, words):
-    refused(run("evaluate.py", "--workdir=run", *arguments, cwd=trained), words)
+    ("folder", "words"),
+    [(".", "holds"), ("/", "expected a new folder"), ("run/config.json", "a file; expected a new folder")],
+)
+def test_an_impossible_cityscapes_submission_is_refused_before_anything_is_loaded(trained, monkeypatch, folder, words):
+    monkeypatch.chdir(trained)
+    monkeypatch.setattr(evaluation, "load_checkpoint", None)
+    with pytest.raises(InputError, match=words):
+        submit(pathlib.Path("run"), pathlib.Path(folder))
+
+
+def test_a_cityscapes_submission_draws_nothing(trained):
+    arguments = "--workdir=run", "--submission=new", "--panels=2"
+    refused(run("evaluate.py", *arguments, cwd=trained), "leave out --panels")
     assert not (trained / "new").exists()
 
 
@@ -208,8 +216,8 @@ def test_a_network_of_other_classes_cannot_be_submitted_to_cityscapes(random_run
     saved["classes"]["names"][0] = "my road"
     saved["config"]["data"] |= {"source": "cityscapes", "dir": str(raw), "partial": True}
     (run_dir / "config.json").write_text(json.dumps(saved))
-    result = run("evaluate.py", "--workdir=run", "--submission=files", cwd=tmp_path)
-    refused(result, "needs a network of Cityscapes' 19 classes")
+    with pytest.raises(InputError, match="needs a network of Cityscapes' 19 classes"):
+        submit(run_dir, tmp_path / "files")
 
 
 # TensorFlow Datasets
