@@ -49,7 +49,9 @@ lint: install
 # The API reference, from the docstrings: build/docs/index.html. A warning is an error.
 docs:
 	$(MAKE) install EXTRAS=docs
-	$(BIN)/python docs/reference.py
+	$(BIN)/python -W error::UserWarning -m pdoc --docformat google --no-show-source --output-directory build/docs \
+	  gun_jax $(patsubst gun_jax/%/__init__.py,gun_jax.%,$(wildcard gun_jax/*/__init__.py)) gun_jax.configuration \
+	  '!gun_jax.(programs|serving|export.(onnx|openvino|quiet)_)'
 
 wheel: install
 	rm -rf build/lib && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .

@@ -14,8 +14,9 @@ PAGES = [str(path.relative_to(ROOT)) for path in [*sorted(ROOT.glob("*.md")), *s
 KINDS = {"python": "python", "json": "json", "": "shell", "sh": "shell", "bash": "shell"}  # by language
 # Other blocks, by page and first word: what they are.
 LISTINGS = {
-    ("README.md", "mydata/train/images/a.jpg"): "folder",
-    ("README.md", "train.py"): "files",
+    ("docs/train.md", "mydata/train/images/a.jpg"): "folder",
+    ("docs/code.md", "gun_jax/version.py"): "files",
+    ("docs/code.md", "train.py"): "files",
     ("docs/clusters.md", "command:"): "list of words",
 }
 

@@ -23,8 +23,6 @@ from reference_docs import ROOT, WrongPageError, blocks_of
 import gun_jax
 from gun_jax.export.stablehlo import stablehlo_network
 
-# What a page's blocks find besides what earlier ones made.
-GIVEN = {"README.md": {"images": np.zeros((1, 64, 128, 3), np.uint8)}}
 STABLEHLO = pathlib.Path("runs/camvid/export/stablehlo.stablehlo")
 
 
@@ -61,7 +59,7 @@ def run(page, folder):
         with contextlib.redirect_stdout(io.StringIO()):
             code = blocks_of("python", page)
             prepare("".join(block.text for block in code))
-            names = dict(GIVEN.get(page, {}))
+            names = {}
             for block in code:
                 execute(block, names)
     except Exception:

@@ -114,8 +114,8 @@ def test_json_is_json_and_class_maps_load(block, tmp_path, strict_json):
         assert len(load_class_map(tmp_path / "classes.json")) == len(content["classes"])
 
 
-def test_the_readme_s_folder_with_its_class_map_is_a_data_set(tmp_path):
-    (listing,), (class_map,) = blocks_of("folder"), blocks_of("json", "README.md")
+def test_the_folder_with_its_class_map_is_a_data_set(tmp_path):
+    (listing,), (class_map,) = blocks_of("folder"), blocks_of("json", "docs/train.md")
     values = [value for entry in json.loads(class_map.text)["classes"] for value in entry["values"]]
     for file in (tmp_path / name for name in listing.text.replace("...", "").split()):
         file.parent.mkdir(parents=True, exist_ok=True)
