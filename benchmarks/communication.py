@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Estimates what several devices tell each other in a training step, beside what they compute, for docs/clusters.md.
+"""Estimates the time for communication in a training step of several devices, for docs/clusters.md.
 
     python benchmarks/communication.py --step_ms=2882
 
-Counts the all-reduces of the compiled step and their bytes; what they take on a network is a formula.
+Counts the all-reduces of the compiled step and their bytes; their time on a connection is a formula.
 """
 
 import math
@@ -19,16 +19,18 @@ from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.state import create_state
 from gun_jax.training.step import batch_sharding, data_mesh, replicated, train_step
 
-STEP = flags.DEFINE_float("step_ms", 2882, "A measured step of one device, ms (docs/peers.md: 8x360x480, 2 cores).")
-FASTER = flags.DEFINE_float("faster", 100, "How many times as fast a device of the last columns is (assumed).")
-# Networks: bytes a second that a device sends, seconds that a message takes at least.
-NETWORKS = {"10 Gbit/s Ethernet": (1.25e9, 50e-6), "100 Gbit/s Ethernet": (12.5e9, 10e-6), "NVLink": (450e9, 3e-6)}
+STEP = flags.DEFINE_float("step_ms", 2882, "Measured step of one device, ms (docs/peers.md: 8x360x480, 2 cores).")
+FASTER = flags.DEFINE_float(
+    "faster", 100, "Speed of the devices of the last column, relative to that device (assumed)."
+)
+# Bytes per second that a device sends, and the least seconds of a message.
+CONNECTIONS = {"10 Gbit/s Ethernet": (1.25e9, 50e-6), "100 Gbit/s Ethernet": (12.5e9, 10e-6), "NVLink": (450e9, 3e-6)}
 DEVICES = (2, 8, 32, 128, 256)
 BYTES = {"f32": 4, "bf16": 2, "s32": 4, "u32": 4, "pred": 1}
 
 
 def all_reduces() -> tuple[list[int], int]:
-    """The bytes of each all-reduce in a step of the final network, compiled for two devices; and of its parameters."""
+    """Bytes of each all-reduce in a step of the final network, compiled for two devices; bytes of its parameters."""
     jax.config.update("jax_num_cpu_devices", 2)
     config = configuration.default_config()
     model = configuration.build_model(config.model, 19)
@@ -53,13 +55,13 @@ def all_reduces() -> tuple[list[int], int]:
 
 
 def _count(shape: str) -> int:
-    """Of the numbers in an array whose shape HLO writes so."""
+    """The number of elements in an array of an HLO shape."""
     return math.prod(int(side) for side in shape.split(",") if side)
 
 
-def seconds(sizes: list[int], devices: int, network: str) -> float:
-    """Rings for the bytes, trees for the messages: 2 (n - 1) / n of the bytes, and 2 log2 n messages an all-reduce."""
-    speed, latency = NETWORKS[network]
+def seconds(sizes: list[int], devices: int, connection: str) -> float:
+    """Rings for the bytes, 2 (n - 1) / n of them; trees for the messages, 2 log2 n for each all-reduce."""
+    speed, latency = CONNECTIONS[connection]
     return 2 * (devices - 1) / devices * sum(sizes) / speed + len(sizes) * 2 * math.log2(devices) * latency
 
 
@@ -67,12 +69,13 @@ def main() -> None:
     sizes, parameters = all_reduces()
     print(f"{len(sizes)} all-reduces of {sum(sizes) / 1e6:.1f} MB together; parameters of {parameters / 1e6:.1f} MB\n")
     own, fast = STEP.value, STEP.value / FASTER.value
-    print(f"| devices | network | all-reduces, ms | of a step of {own:.0f} ms | of a step of {fast:.0f} ms |")
+    shares = f"share of a step that computes for {own:.0f} ms | share of one that computes for {fast:.0f} ms"
+    print(f"| devices | connection | all-reduces, ms | {shares} |")
     print("|---:|---|---:|---:|---:|")
     for devices in DEVICES:
-        for network in NETWORKS:
-            ms = 1e3 * seconds(sizes, devices, network)
-            print(f"| {devices} | {network} | {ms:.1f} | {ms / (ms + own):.1%} | {ms / (ms + fast):.1%} |")
+        for connection in CONNECTIONS:
+            ms = 1e3 * seconds(sizes, devices, connection)
+            print(f"| {devices} | {connection} | {ms:.1f} | {ms / (ms + own):.1%} | {ms / (ms + fast):.1%} |")
 
 
 if __name__ == "__main__":

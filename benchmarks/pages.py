@@ -1,4 +1,4 @@
-"""Pages of Markdown that a command writes, and writes again."""
+"""Pages of Markdown that commands write and update."""
 
 import datetime
 import os
@@ -12,14 +12,14 @@ from gun_jax.system.timing import machine
 
 
 def check_page(path: pathlib.Path, head: str) -> str:
-    """What stands in the page that `--markdown` names, "" if there is none.
+    """The text of the page that `--markdown` names, "" if there is none.
 
     Args:
-      path: of the page.
-      head: what all pages of the command begin with.
+      path: the page.
+      head: the beginning of all pages of the command.
 
     Raises:
-      InputError: it cannot be written, or is another page.
+      InputError: the page cannot be written, or another command or person has written it.
     """
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
@@ -31,7 +31,7 @@ def check_page(path: pathlib.Path, head: str) -> str:
 
 
 def origin(command: str) -> str:
-    """By which command, when and on which machine something was measured."""
+    """The command, date and machine of a measurement, as Markdown."""
     where = f"{datetime.date.today()}, {machine()}, JAX {jax.__version__}"
     return f"Written by the command; {where}.\n\n```\npython {command}\n```"
 

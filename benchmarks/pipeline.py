@@ -1,4 +1,4 @@
-"""The input pipeline: images a second beside `cv2.imread` of the same files, and how long training waits for it."""
+"""The input pipeline: its images per second beside those of `cv2.imread`, and how long training waits for it."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.runs.rows import METRICS_NAME, read_rows
 
 BATCH = 8
-_MIN_BATCHES = 12  # several a thread
+_MIN_BATCHES = 12  # several for each thread
 _SHORT_TRAINING = (
     "--config.steps=20",
     "--config.log_every_steps=5",
@@ -30,14 +30,14 @@ _SHORT_TRAINING = (
 
 
 def pipeline_ratio(source: FolderSource, data: ConfigDict, rounds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images a second of the pipeline and of bare decoding, in turn: float64 (rounds,) each.
+    """Images per second of the pipeline and of bare decoding, in turn: float64 (rounds,) each.
 
-    Both read as many images, with their labels, by as many threads: the source once, or until there are 12 batches.
+    Both read the same images with their labels, by the same number of threads: the source once, or at least 12 batches.
 
     Args:
       source: images and labels in folders.
       data: the `data` section of a configuration.
-      rounds: how many.
+      rounds: number of rounds.
     """
     batches = max(_MIN_BATCHES, len(source) // BATCH)
     order = [index % len(source) for index in range(batches * BATCH)]
@@ -63,11 +63,11 @@ def _read(paths: list[pathlib.Path]) -> None:
 
 
 def waiting_share(root: pathlib.Path, *settings: str) -> np.ndarray:
-    """The share of the time in which `train.py` waited for batches, of every 5 of its steps but the first: float64.
+    """The share of the time that `train.py` waits for batches, for each 5 steps after the first 5: float64.
 
     Args:
       root: folder of train.py.
-      settings: its arguments.
+      settings: arguments of train.py.
     """
     with tempfile.TemporaryDirectory() as workdir:
         run_program(root, "train.py", *settings, *_SHORT_TRAINING, f"--workdir={workdir}")
@@ -77,9 +77,9 @@ def waiting_share(root: pathlib.Path, *settings: str) -> np.ndarray:
 
 @contextlib.contextmanager
 def drawn_images(count: int, size: tuple[int, int]) -> Iterator[pathlib.Path]:
-    """Drawn street scenes in PNG files of (height, width), laid out for configs/folder.py, in a folder that goes again.
+    """A temporary folder of drawn street scenes for configs/folder.py: PNG files of (height, width).
 
-    Its split "train" has `count` scenes, "val" has one.
+    Split "train" has `count` scenes, "val" has one.
     """
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
@@ -92,7 +92,7 @@ def drawn_images(count: int, size: tuple[int, int]) -> Iterator[pathlib.Path]:
                 (root / split / part).mkdir(parents=True)
             for index in range(length):
                 scene = scenes[index]
-                # A sensor's noise, which PNG has to keep.
+                # Noise like that of a sensor: without it PNG files would be smaller than those of a camera.
                 noise = np.random.default_rng(index).normal(0, 3, scene["image"].shape)
                 image = np.clip(scene["image"] + noise, 0, 255).astype(np.uint8)
                 cv2.imwrite(str(root / split / "images" / f"{index}.png"), image[..., ::-1])

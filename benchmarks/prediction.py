@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Times predict.py as a whole on a video: the network that comes along and the paper's full one, by both engines.
+"""Times predict.py on a video: the pretrained model and the paper's full network, by both engines.
 
     python benchmarks/prediction.py [--frames=60] [--rounds=5] [--data_dir=CAMVID]
 
-The video has 480x360 pixels: images of CamVid's validation split, or drawn scenes. The full network is new, which
-does not change its speed. In every round each case runs once, in a process of its own, from its start to its end; and,
-in turn, its labels alone: of the same frames, which lie in memory, by a process that has labelled one before.
+The video has 480x360 pixels: images of CamVid's validation split, or drawn scenes. The full network is untrained, which
+does not change its speed. In every round each case runs twice, each time in a process of its own: predict.py from start
+to end, and then the labels alone, of the same frames in memory, by a process that has labelled one before.
 """
 
 import json
@@ -38,14 +38,14 @@ from gun_jax.weights.npz import NAME, write_weights
 SIZE = (360, 480)
 PREDICT = pathlib.Path(__file__).parents[1] / "predict.py"
 
-_FRAMES = flags.DEFINE_integer("frames", 60, "Of the video.")
-_ROUNDS = flags.DEFINE_integer("rounds", 5, "How often each case runs.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of CamVid; by default the scenes are drawn.")
-_ALONE = flags.DEFINE_string("alone", None, "What the processes of this program are told: a case, as JSON.")
+_FRAMES = flags.DEFINE_integer("frames", 60, "Number of frames of the video.")
+_ROUNDS = flags.DEFINE_integer("rounds", 5, "Number of runs of each case.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of CamVid; by default scenes are drawn.")
+_ALONE = flags.DEFINE_string("alone", None, "Case for a process of this program to time, as JSON (internal).")
 
 
 def full_network(folder: pathlib.Path) -> pathlib.Path:
-    """A workdir of the paper's final network for CamVid, which has learned nothing."""
+    """A workdir of the paper's final network for CamVid, untrained."""
     config = configuration.default_config()
     config.model.input_subsampling = 2
     model = configuration.build_model(config.model, len(CAMVID))
@@ -56,7 +56,7 @@ def full_network(folder: pathlib.Path) -> pathlib.Path:
 
 
 def write_video(path: pathlib.Path, count: int) -> None:
-    """The video, of 25 frames a second."""
+    """Writes the video, 25 frames per second."""
     source: Source = SyntheticScenes(count, SIZE, 0)
     if _DATA_DIR.value:
         source = FolderSource(pathlib.Path(_DATA_DIR.value, "val"), None, CAMVID)
@@ -67,7 +67,7 @@ def write_video(path: pathlib.Path, count: int) -> None:
 
 
 def label_alone(workdir: str, engine: str, video: str) -> float:
-    """Seconds that the frames after the first take, one by one."""
+    """Seconds for the labels of all frames but the first, one by one."""
     reader, frames = cv2.VideoCapture(video), []
     while (read := reader.read())[0]:
         frames.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
@@ -80,7 +80,7 @@ def label_alone(workdir: str, engine: str, video: str) -> float:
 
 
 def measure(workdir: pathlib.Path, engine: str, video: pathlib.Path) -> tuple[float, float, float]:
-    """Frames a second: the whole process, after its first frame, and the labels alone."""
+    """Frames per second of the whole process, of the process after its first frame, and of the labels alone."""
     count = _FRAMES.value
     line = [f"{PREDICT}", f"--workdir={workdir}", f"--engine={engine}", f"{video}", f"--output={video.parent}/out"]
     begin = time.perf_counter()
@@ -100,15 +100,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
         write_video(folder / "video.mp4", _FRAMES.value)
-        networks = {"narrow, comes along": pretrained.FOLDER, "full": full_network(folder / "full")}
+        networks = {"pretrained, narrow": pretrained.FOLDER, "full": full_network(folder / "full")}
         cases = [(name, engine) for name in networks for engine in ("jax", "openvino")]
         found: dict[tuple[str, str], list[tuple[float, float, float]]] = {case: [] for case in cases}
-        for warm_up in [True] + [False] * _ROUNDS.value:  # then compilations are kept
+        for warm_up in [True] + [False] * _ROUNDS.value:  # the warm-up fills the compilation cache
             for name, engine in cases:
                 figures = measure(networks[name], engine, folder / "video.mp4")
                 if not warm_up:
                     found[name, engine].append(figures)
-    print("| network | engine | whole process, frames/s | after the first | labels alone | of that |")
+    print("| network | engine | whole process, frames/s | after the first frame | labels alone | ratio of these two |")
     print("|---|---|---:|---:|---:|---:|")
     for (name, engine), rounds in found.items():
         columns = [*np.transpose(rounds), [round_[1] / round_[2] for round_ in rounds]]

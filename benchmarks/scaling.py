@@ -1,4 +1,4 @@
-"""How the time of labels grows with the pixels of an image and with the images of a batch."""
+"""The growth of the time of labels with the pixels of an image and with the images of a batch."""
 
 import dataclasses
 
@@ -24,9 +24,9 @@ class Series:
     seconds: np.ndarray
 
     def exponent(self, largest: int = 0) -> float:
-        """The slope of the logarithm of the median time by that of the pixels: 1 when time grows in proportion.
+        """The slope of log(median time) over log(pixels): 1 if the time is proportional to the pixels.
 
-        Of the last `largest` inputs; by default all.
+        It is fitted to the last `largest` inputs; by default to all.
         """
         pixels = [height * width * batch for (height, width), batch in self.sizes]
         times = np.median(self.seconds, 0)

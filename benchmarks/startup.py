@@ -1,4 +1,4 @@
-"""Starting the programs for the first time, and again when the compilation cache is filled."""
+"""The time that programs take to start: with an empty compilation cache, and with a filled one."""
 
 import os
 import pathlib
@@ -17,19 +17,19 @@ _SETTINGS = (
     "--config.model.width=1.0",
     "--config.steps=2",
     "--config.optimizer.warmup_epochs=0.0",
-    "--config.data.synthetic_val=8",  # a batch: drawing scenes is not starting
+    "--config.data.synthetic_val=8",  # one batch: the time to draw scenes is not start-up
 )
 _FIRST_STEP = re.compile(r"([\d.]+) s after the start of the program")
 
 
 def start_up(root: pathlib.Path) -> dict[str, np.ndarray]:
-    """Seconds of the first and of the second start, with an empty cache folder and then with what the first left.
+    """Seconds of a start with an empty cache folder, and of a second one with the cache that the first filled.
 
     Args:
       root: folder of train.py and evaluate.py.
 
     Returns:
-      float64 (2,) each, of the final network on the demo's scenes: "first training step", from the start of `train.py`
+      float64 (2,) each, for the final network on the demo's scenes: "first training step", from the start of `train.py`
       to the end of its first step, and "evaluate.py", from its start to its end, on 8 scenes.
 
     Raises:
@@ -50,7 +50,7 @@ def start_up(root: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def run_program(root: pathlib.Path, program: str, *arguments: str) -> tuple[str, float]:
-    """What a program of the folder `root` says, and how long it took in seconds.
+    """Runs a program of the folder `root`: its output, and its time in seconds.
 
     Raises:
       InputError: it fails.

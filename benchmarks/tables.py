@@ -1,4 +1,4 @@
-"""The networks of the paper's tables, timed side by side on the device at hand."""
+"""The networks of the paper's tables, timed in turn on this machine."""
 
 import dataclasses
 import pathlib
@@ -25,19 +25,19 @@ from gun_jax.system.timing import time_in_turn
 FINAL = "table4=fusion"
 _TITLE = "# The networks of the paper's tables"
 _CLASSES = 19
-_MEDIUM = 2  # the subsampling of the branch whose size a benchmark names
+_MEDIUM = 2  # the subsampling of the branch to which --size applies
 _MIN_SIDE = 64  # pixels
 _TIMED_TABLES = tuple(table for table in paper.TABLES if any(column.fps for column in paper.TABLES[table].values()))
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A network ready to be timed.
+    """A network that is ready to be timed.
 
     Attributes:
-      parameters: how many.
-      multiply_adds: of one image.
-      receptive_fields: of logits and offsets, see `gun_jax.models.counting.receptive_fields`.
+      parameters: number of parameters.
+      multiply_adds: number of multiply-adds for one image.
+      receptive_fields: those of logits and offsets, see `gun_jax.models.counting.receptive_fields`.
       label: labels one image and waits for the result.
     """
 
@@ -56,16 +56,16 @@ def benchmark(
     markdown: pathlib.Path | None = None,
     command: str = "benchmark.py",
 ) -> dict[str, np.ndarray]:
-    """Times labels of one image by the networks of all columns, in turn, and shows and writes a table of each table.
+    """Times labels of one image by the networks of all columns, in turn, and shows and writes a table for each table.
 
     Args:
-      tables: 1, 2, 4: those of the paper that have speeds.
-      size: (height, width) of what the medium branch sees, and of the labels. Columns with a branch at the full
-        resolution get an image of twice that, all others one that is subsampled already.
-      rounds: how often each network runs, after it was compiled and has run once.
-      width, dtype: of the networks.
+      tables: tables of the paper that have speeds: 1, 2, 4.
+      size: (height, width) of the medium branch's input, and of the labels. Columns with a branch at full resolution
+        get an image of twice that size, all others one of that size.
+      rounds: number of runs of each network, after it was compiled and has run once.
+      width, dtype: settings of the networks.
       markdown: a file to write the tables into.
-      command: what to name there.
+      command: the command to name there.
 
     Returns:
       Seconds by experiment ("table4=fusion"), float64 (rounds,) each.
@@ -78,7 +78,7 @@ def benchmark(
     experiments = [f"table{table}={name}" for table in tables for name in paper.TABLES[table]]
     configs = {experiment: _model_config(experiment, width, dtype) for experiment in (*experiments, FINAL)}
     with rich.progress.Progress(console=console, disable=not console.is_terminal) as progress:
-        networks: dict[str, Network] = {}  # one for columns of the same network
+        networks: dict[str, Network] = {}  # columns with the same network share one
         bar = progress.add_task("compiling", total=len(configs))
         for experiment, config in configs.items():
             progress.update(bar, description=f"compiling {experiment}")
@@ -105,7 +105,7 @@ def _check(tables: Sequence[int], size: tuple[int, int], rounds: int, markdown: 
             raise InputError(f"--tables has {table}; expected some of {', '.join(map(str, _TIMED_TABLES))}: the tables "
                              "of the paper with speeds")  # fmt: skip
     if not tables:
-        raise InputError("--tables is empty; expected as 1,2,4")
+        raise InputError("--tables is empty; expected numbers, e.g. 1,2,4")
     if min(size) < _MIN_SIDE:
         raise InputError(f"--size is {size[0]}x{size[1]}; expected {_MIN_SIDE} pixels or more on each side")
     if rounds < 1:
@@ -123,7 +123,7 @@ def _model_config(experiment: str, width: float, dtype: str) -> ConfigDict:
 
 
 def make_network(model: GUN, size: tuple[int, int]) -> Network:
-    """A network with random parameters, and an image in which its medium branch sees `size`; compiled, and run once."""
+    """A network with random parameters and an image for a medium branch of `size`; compiled, and run once."""
     enlarged = _MEDIUM // model.input_subsampling
     image = jax.random.normal(jax.random.key(0), (1, size[0] * enlarged, size[1] * enlarged, 3))
     variables = random_variables(model)
@@ -144,17 +144,17 @@ def make_network(model: GUN, size: tuple[int, int]) -> Network:
 
 
 def table_rows(table: int, networks: Mapping[str, Network], measured: Mapping[str, np.ndarray]) -> list[list[str]]:
-    """The cells of a table of the paper, a row a column of it; see `HEADINGS`.
+    """The cells of a table, see `HEADINGS`; each row is a column of the paper's table.
 
     Args:
-      table: number.
+      table: number of the paper's table.
       networks, measured: by experiment; all columns of the table, and "table4=fusion".
     """
     final, final_fps = np.median(measured[FINAL]), paper.find_column(FINAL).fps
     rows = []
     for name, column in paper.TABLES[table].items():
         network, seconds = networks[f"table{table}={name}"], measured[f"table{table}={name}"]
-        assert column.fps and final_fps  # only tables with speeds come here
+        assert column.fps and final_fps  # `_check` refuses tables without speeds
         ms = 1000 * np.array([np.median(seconds), seconds.min(), seconds.max()])
         of_logits, of_offsets = network.receptive_fields
         rows.append([
@@ -182,7 +182,7 @@ HEADINGS = (
     "paper: frames/s",
     "paper: mIoU %",
 )
-_ON_SCREEN = (0, 1, 2, 4, 5, 6, 8)  # of these, which fit
+_ON_SCREEN = (0, 1, 2, 4, 5, 6, 8)  # columns of the narrower table on the screen
 
 
 def _rich_table(table: int, rows: list[list[str]]) -> rich.table.Table:
@@ -202,11 +202,11 @@ def _page(
     parts = [
         _TITLE,
         origin(command),
-        f"Time of labels from one image, batch 1, {dtype}, {_CLASSES} classes, width {width:g}: median of {rounds} "
-        "rounds after compiling, all networks in turn in every round, outputs waited for. The medium branch sees "
-        f"{size[0]}x{size[1]} (height x width), and so large are the labels. Speed is relative to the final network, "
-        "Table 4's fusion; the paper's frames/s are of a Titan Xp, its mIoU of Cityscapes val. Multiply-adds are those "
-        "of the convolutions. Receptive fields are in pixels of the full-size image. In bold: the paper's choice.",
+        f"Time for the labels of one image, batch 1, {dtype}, {_CLASSES} classes, width {width:g}: median of {rounds} "
+        "rounds after compiling, all networks in turn in every round. The medium branch's input and the labels have "
+        f"{size[0]}x{size[1]} pixels (height x width). Speed is relative to the final network, Table 4's fusion. The "
+        "paper's frames/s are those of a Titan Xp, its mIoU that on Cityscapes val. Multiply-adds are those of the "
+        "convolutions. Receptive fields are in pixels of the full-size image. Bold: the paper's choice.",
     ]
     for table, of_table in rows.items():
         parts += [f"## Table {table}", markdown_table(HEADINGS, of_table)]

@@ -1,4 +1,4 @@
-"""Variables for networks that are timed: nobody has trained them."""
+"""Random variables for networks that are timed."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from gun_jax.models import GUN
 
 
 def random_variables(model: GUN) -> dict[str, Any]:
-    """Variables of a network, "params" and "batch_stats", NumPy arrays, with which it gives numbers of usual sizes."""
+    """Variables of a network as NumPy arrays, "params" and "batch_stats"; its outputs have usual magnitudes."""
     abstract = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
     return jax.tree.map_with_path(_random_leaf, abstract)
 
 
 def _random_leaf(path, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-    """Normal kernels that keep the size of what they see; batch norm that changes nothing."""
+    """Normal kernels that keep the magnitude of their inputs; batch norm that changes nothing."""
     if path[-1].key == "kernel":
         noise = np.random.default_rng(len(path)).standard_normal(leaf.shape, np.float32)
         noise /= np.sqrt(np.prod(leaf.shape[:-1]))

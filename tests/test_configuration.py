@@ -129,7 +129,7 @@ values = st.recursive(
 )
 
 
-@pytest.mark.fault("settings of any value", tried=600)
+@pytest.mark.fault("settings with arbitrary values", tried=600)
 @settings(max_examples=600, deadline=None, derandomize=True)
 @given(st.dictionaries(st.sampled_from(configuration.setting_names(default_config())), values, min_size=1, max_size=3))
 def test_any_settings_make_a_run_or_are_refused_in_a_line(changes):

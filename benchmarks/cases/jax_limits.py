@@ -1,4 +1,4 @@
-"""What the machine can do at most: products of large matrices, and traffic with the memory; the batch is not used."""
+"""The limits of the machine: products of large matrices, and memory traffic; the batch is not used."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from gun_jax.system import runtime
 
 
 def product(size: tuple[int, int], batch: int) -> Callable[[], object]:
-    """A matrix of `size` by its transpose: 2 height^2 width operations."""
+    """Multiplies a matrix of `size` with its transpose: 2 height^2 width operations."""
     runtime.keep_memory()
     matrix = jax.random.normal(jax.random.key(0), size)
     multiply = jax.jit(jnp.matmul)
@@ -18,7 +18,7 @@ def product(size: tuple[int, int], batch: int) -> Callable[[], object]:
 
 
 def traffic(size: tuple[int, int], batch: int) -> Callable[[], object]:
-    """Adding 1 to an array of `size`, in place: 4 bytes a number read, and as many written."""
+    """Adds 1 to an array of `size` in place: for each number, 4 bytes are read and 4 written."""
     runtime.keep_memory()
     array = jnp.zeros(size)
     add = jax.jit(lambda x: x + 1, donate_argnums=0)

@@ -1,4 +1,4 @@
-"""The final network in OpenVINO: as its own front end converts it from PyTorch, and as `export.py` writes it."""
+"""The final network in OpenVINO: converted from PyTorch by OpenVINO's front end, and written by `export.py`."""
 
 import functools
 import os
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-# Else both report their use over the network.
+# OpenVINO and NNCF would report their use over the network.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 os.environ.setdefault("NNCF_CI", "1")
 
@@ -30,18 +30,18 @@ def of_torch(size: tuple[int, int], batch: int, int8: bool = False) -> Callable[
 
 
 def of_export(size: tuple[int, int], batch: int, int8: bool = False) -> Callable[[], object]:
-    """Written by a process of its own: who runs an exported network has no JAX in his."""
+    """A process of its own writes the network: one that runs an exported network has no JAX in it."""
     with tempfile.TemporaryDirectory() as folder:
         path, program = pathlib.Path(folder, "network.xml"), pathlib.Path(__file__).with_name("jax_export.py")
         if status := subprocess.run([sys.executable, program, path, *map(str, size), *["int8"] * int8]).returncode:
-            sys.exit(status)  # it has said why
+            sys.exit(status)  # the process has printed the reason
         model = openvino.Core().read_model(path)
         model.reshape([batch, *size, 3])
         return _run(model, np.random.default_rng(0).integers(0, 256, (batch, *size, 3), np.uint8))
 
 
 def _quantised(model: openvino.Model, images: np.ndarray) -> openvino.Model:
-    """As `gun_jax.export.openvino_network.quantise` does it."""
+    """Quantises like `gun_jax.export.openvino_network.quantise`."""
     import nncf
 
     preset = nncf.QuantizationPreset.MIXED

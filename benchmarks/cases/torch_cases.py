@@ -1,4 +1,4 @@
-"""The final network in PyTorch: its labels, by the eager mode or compiled, and a training step."""
+"""The final network in PyTorch: labels, in eager mode or compiled, and a training step."""
 
 import functools
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""The final network in PyTorch, as a peer to be timed against and compared with; of the `parity` extra.
+"""The final network in PyTorch, a peer for speed and values; it needs the `parity` extra.
 
-Modules have the names of the Flax ones, so that `state_of` needs no table. Maps are (B, C, H, W). DRN-D-22 is written
-out here: importing ours would load JAX into a process of PyTorch's.
+Modules have the names of the Flax ones, so that `state_of` needs no table. Maps are (B, C, H, W). DRN-D-22 is repeated
+here: importing ours would load JAX into PyTorch's process.
 """
 
 import collections
@@ -69,14 +69,14 @@ def _levels() -> nn.ModuleDict:
 
 
 class TorchGUN(nn.Module):
-    """`gun_jax.GUN(classes, input_subsampling=2)`: images (B, 3, H, W), normalised, to logits of their size.
+    """`gun_jax.GUN(classes, input_subsampling=2)`: normalised images (B, 3, H, W) to logits of their size.
 
     Args:
       classes: number of classes.
       guided: False for bilinear upsampling, the paper's baseline.
-      antialias: whether the low branch's image is antialiased, as ours is; PyTorch's compiler and OpenVINO are faster
-        without.
-      labels: whether to give the argmax of the logits, (B, H, W), in place of them.
+      antialias: whether the low branch's image is antialiased, like ours; PyTorch's compiler and OpenVINO are faster
+        without it.
+      labels: whether to return the argmax of the logits, (B, H, W), instead of the logits.
     """
 
     def __init__(self, classes: int = 19, guided: bool = True, antialias: bool = False, labels: bool = False):
@@ -128,7 +128,7 @@ def _resized(x: torch.Tensor, size: Any) -> torch.Tensor:
 
 
 def state_of(variables: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """What `load_state_dict` of a `TorchGUN` takes (`strict=False`: batch counters are missing), of Flax variables."""
+    """Flax variables as a state for `TorchGUN.load_state_dict` (`strict=False`: batch counters are missing)."""
     state = {}
     for collection in ("params", "batch_stats"):
         for path, leaf in _leaves(variables[collection]):

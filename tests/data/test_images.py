@@ -295,7 +295,7 @@ def test_normalising_what_is_no_byte_is_refused_by_its_dtype():
 
 # Damaged and hostile files
 
-FAULT = "images that are cut off, bombs, or any bytes"
+FAULT = "images that are truncated, decompression bombs, or random bytes"
 HOSTILE = pytest.mark.fault(FAULT)
 
 

@@ -6,7 +6,7 @@ from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.skip_bad import SkippingSource
 from gun_jax.errors import InputError
 
-pytestmark = pytest.mark.fault("records that cannot be used, skipped")
+pytestmark = pytest.mark.fault("bad records, skipped")
 
 
 class Numbers:

@@ -60,7 +60,7 @@ def test_a_run_that_is_killed_again_and_again_ends_bit_by_bit_as_one_that_is_not
 
 
 @pytest.mark.slow
-@pytest.mark.fault("signals where other processes read the images")
+@pytest.mark.fault("signals while other processes read the images")
 def test_processes_that_read_leave_signals_to_the_training_and_end_with_it(tmp_path):
     place(tmp_path, STEPS)
     rows = tmp_path / "run" / "metrics.jsonl"

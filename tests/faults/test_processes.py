@@ -55,7 +55,7 @@ def alone(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.fault("several processes in place of one")
+@pytest.mark.fault("several processes instead of one")
 @pytest.mark.parametrize("count", [2, 4])
 def test_several_processes_train_and_evaluate_as_one(tmp_path, alone, count):
     trained(tmp_path, count)
@@ -167,7 +167,7 @@ def test_a_process_whose_others_do_not_start_says_so(rank):
 
 
 @pytest.mark.slow
-@pytest.mark.fault("what only one process can do")
+@pytest.mark.fault("options that need a single process")
 def test_what_only_one_process_can_do_is_refused_to_several(tmp_path, alone):
     shutil.copytree(alone / "run", tmp_path / "run")
     for process in together(tmp_path, 2, "--panels=1", program="evaluate.py"):
@@ -177,7 +177,7 @@ def test_what_only_one_process_can_do_is_refused_to_several(tmp_path, alone):
 
 
 @pytest.mark.slow
-@pytest.mark.fault("a process of several is killed or stands still")
+@pytest.mark.fault("a process of several is killed or hangs")
 @pytest.mark.parametrize(
     ("victim", "how"), [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGSTOP)], ids=["first", "other", "still"]
 )

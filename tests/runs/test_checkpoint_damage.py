@@ -17,7 +17,7 @@ from gun_jax.errors import InputError, InputWarning
 from gun_jax.runs.checkpoints import Checkpoints, restore_variables, saved_steps
 from gun_jax.training.state import TrainState
 
-pytestmark = pytest.mark.fault("a checkpoint that is cut off, changed, gone in part, or not written")
+pytestmark = pytest.mark.fault("a checkpoint that is truncated, changed, partly deleted, or not written")
 
 
 @pytest.fixture
