@@ -28,7 +28,7 @@ def public_objects(module):
         own = getattr(member, "__module__", None) == module.__name__ and not name.startswith("_")
         if (own or name in listed) and callable(member) and not isinstance(member, type(list[int])):
             yield name, member
-            if inspect.isclass(member):
+            if inspect.isclass(member) and not getattr(member, "_is_protocol", False):
                 yield from ((f"{name}.{part}", value) for part, value in public_methods(member))
 
 

@@ -22,6 +22,7 @@ class RandomScale(grain.transforms.RandomMap):
     """Resizes by a random factor in [smallest, largest].
 
     Attributes:
+      smallest, largest: range of the factor.
       distribution: of the factor. "log_uniform": halving is as likely as doubling; "uniform": as in the code of the
         DRNs.
     """
