@@ -1,4 +1,4 @@
-"""What the tests of the documents share: the blocks of a page of Markdown, its other code, its headings and links."""
+"""Pages of Markdown for the tests of the documents: their blocks, other code, headings and links."""
 
 import collections
 import dataclasses
@@ -12,7 +12,7 @@ import gun_jax
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 PAGES = [str(path.relative_to(ROOT)) for path in [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]]
 KINDS = {"python": "python", "json": "json", "": "shell", "sh": "shell", "bash": "shell"}  # by language
-# Other blocks, by page and first word: what they are.
+# The kinds of other blocks, by page and first word.
 LISTINGS = {
     ("docs/train.md", "mydata/train/images/a.jpg"): "folder",
     ("docs/code.md", "gun_jax/version.py"): "files",
@@ -22,12 +22,12 @@ LISTINGS = {
 
 
 class WrongPageError(Exception):
-    """What a page says is not so."""
+    """A page is wrong."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """A fenced block; its first line is the one below `line`, counted from 1."""
+    """A fenced block that opens on `line`, counted from 1."""
 
     page: str
     line: int
@@ -40,7 +40,7 @@ class Block:
 
     @property
     def kind(self):
-        """What it is, and thereby which test runs or checks it; None where no test does."""
+        """Which kind of test runs or checks it; None if no test does."""
         return LISTINGS.get((self.page, self.text.split()[0])) or KINDS.get(self.language)
 
 
@@ -81,12 +81,12 @@ def prose(page, text=None):
 
 
 def code_in_lines(page):
-    """What stands between single backticks."""
+    """The code between single backticks."""
     return [" ".join(code.split()) for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose(page))]
 
 
 def anchors(page, text=None):
-    """What links with a # can name: the headings of a page, as GitHub writes them."""
+    """The anchors of the headings of a page, as GitHub writes them."""
     seen = collections.Counter()
     for heading in re.findall(r"^#{1,6} +(.+?) *#* *$", prose(page, text), flags=re.MULTILINE):
         heading = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", heading)
@@ -101,7 +101,7 @@ def links(page, text=None):
 
 
 def check_links(page, text=None):
-    """Refuses a link to a file or a heading that is not there."""
+    """Refuses a link to a file or a heading that does not exist."""
     for target in links(page, text):
         if re.match(r"(https?|mailto):", target):
             continue

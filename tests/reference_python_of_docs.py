@@ -27,7 +27,7 @@ STABLEHLO = pathlib.Path("runs/camvid/export/stablehlo.stablehlo")
 
 
 def prepare(text):
-    """Puts into the folder what blocks read from files. (Where they load "runs/camvid", test_docs.py puts a run.)"""
+    """Writes the files that blocks read into the folder. (For "runs/camvid", test_docs.py does it.)"""
     if str(STABLEHLO) in text:
         model = gun_jax.GUN(3, encoder="enc4", guidance=None, width=0.1)
         variables = jax.jit(model.init)(jax.random.key(0), np.zeros((1, 64, 64, 3), np.float32))
@@ -36,7 +36,7 @@ def prepare(text):
 
 
 def execute(block, names):
-    """Runs a block; what ends with a comment as "# (2, 48) int32" has to give an array of this shape and dtype."""
+    """Runs a block; a statement with a comment like "# (2, 48) int32" has to give an array of this shape and dtype."""
     lines = ["\n"] * block.line + block.text.splitlines(keepends=True)
     for statement in ast.parse("".join(lines)).body:
         value = None

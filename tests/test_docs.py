@@ -1,4 +1,4 @@
-"""README and docs: every block of code runs or is checked, and every link leads somewhere.
+"""README and docs: every block of code is run or checked, and every link has a target.
 
 Blocks of Python are executed, those of a page in one namespace and one folder, and JSON is read; lines of a shell are
 in test_docs_commands.py. A block that is none of these stands in `LISTINGS`, or fails.
@@ -37,7 +37,7 @@ from gun_jax.data.sources import load_source
 WITH_PYTHON = [page for page in PAGES if blocks_of("python", page)]
 
 
-def test_every_block_is_of_a_kind_that_is_run_or_checked():
+def test_every_block_is_run_or_checked():
     assert [block.place for block in all_blocks() if block.kind is None] == []
     assert {block.kind for block in all_blocks()} == {"python", "json", "shell", "folder", "files", "list of words"}
 
@@ -58,7 +58,7 @@ def test_a_block_that_does_not_end_is_found():
 
 @pytest.fixture(scope="module")
 def errors(tmp_path_factory, request):
-    """What went wrong in the Python of each page, "" for nothing. It runs in one process, since starting takes long."""
+    """The error in the Python of each page, or "". All pages run in one process, because starting one takes long."""
     arguments = []
     for page in WITH_PYTHON:
         folder = tmp_path_factory.mktemp("page")
@@ -81,12 +81,12 @@ def test_the_python_of_a_page_runs(errors, page):
 
 
 @pytest.mark.parametrize("comment", ["(2, 3)", "(3, 2) int32", "(3, 2, 1)"])
-def test_a_shape_that_is_not_so_is_found(comment):
+def test_a_wrong_shape_in_a_comment_is_found(comment):
     with pytest.raises(WrongPageError, match=r"a page:2: it is \(3, 2\) float64"):
         execute(Block("a page", 1, "python", f"x = np.zeros((3, 2))  # {comment}"), {"np": np})
 
 
-def test_names_of_the_package_in_text_are_there():
+def test_names_of_the_package_in_text_exist():
     names = {
         name for page in PAGES for code in code_in_lines(page) for name in re.findall(r"\bgun_jax(?:\.\w+)+", code)
     }
@@ -131,7 +131,7 @@ def test_the_folder_with_its_class_map_is_a_data_set(tmp_path):
         assert set(np.unique(record["label"])) == {0, 1}
 
 
-def test_listed_files_are_there():
+def test_listed_files_exist():
     names = [
         name
         for block in blocks_of("files")

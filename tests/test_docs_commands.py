@@ -1,4 +1,4 @@
-"""Command lines in README, docs and docstrings: our programs take their flags, and make has their targets."""
+"""Commands in README, docs and docstrings: our programs accept their flags, and the Makefile has their targets."""
 
 import ast
 import functools
@@ -13,9 +13,9 @@ import tomllib
 import pytest
 from reference_docs import PAGES, ROOT, WrongPageError, blocks_of, code_in_lines, read
 
-# Pages that a test follows to the letter: their lines run there, and are not looked at here.
+# Pages whose commands another test runs; they are not checked here.
 FOLLOWED = {"docs/own_data.md": "tests/own_data/test_own_data.py"}
-# Files whose docstrings say how they are used.
+# Files with commands in their docstrings.
 USED = [
     str(path.relative_to(ROOT))
     for pattern in ("*.py", "configs/*.py", "gun_jax/programs/*.py", "benchmarks/*.py", "docs/*.py")
@@ -23,10 +23,10 @@ USED = [
 ]
 PYTHONS = {"python", "python3", ".venv/bin/python"}
 WRAPPERS = {"srun"}  # run the command that follows
-# Commands of others. What they do is not looked at, so they are few.
+# Commands of other projects. Their arguments are not checked, so keep them few.
 OTHERS = {"export", "pip", ".venv/bin/pip"}
 PROJECT = tomllib.loads(read("pyproject.toml"))["project"]
-# Lines that are wrong, and what is said of them.
+# Wrong commands, and a part of the message.
 WRONG_LINES = {
     "train.py --config=configs/synthetic.py --wrokdir=runs/demo": "wrokdir",
     "train.py --config=configs/synthetics.py": "does not exist",
@@ -41,7 +41,7 @@ WRONG_LINES = {
 
 
 def commands(text):
-    """The commands of lines of a shell, as lists of words."""
+    """The commands in shell lines, as lists of words."""
     for line in text.replace("\\\n", " ").splitlines():
         lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
@@ -55,7 +55,7 @@ def commands(text):
 
 
 def usages(path):
-    """The command lines in the docstring of a file of Python: with all options, and with each of several choices."""
+    """The commands in the docstring of a Python file: with all options, and one command for each of several choices."""
     docstring = ast.get_docstring(ast.parse(read(path))) or ""
     for line in re.findall(r"^ {4}((?:python|make) .*)", docstring, flags=re.MULTILINE):
         line = re.sub(r"\[(-[^]]*)\]", r"\1", line)
@@ -64,7 +64,7 @@ def usages(path):
 
 
 def is_a_command(code):
-    """Whether code in a line of text is a command of ours: "make demo", "evaluate.py --trimap"."""
+    """Whether code in a sentence is a command of ours: "make demo", "evaluate.py --trimap"."""
     first, *rest = code.split()
     return first in {*PYTHONS, "make", *PROJECT["scripts"]} or bool(rest and is_a_program(first))
 
@@ -75,7 +75,7 @@ def is_a_program(name):
 
 @functools.cache
 def command_lines():
-    """(place, words) of every command that the documents and the docstrings have."""
+    """(place, words) of every command in the documents and the docstrings."""
     lines = [(block.place, block.text) for block in blocks_of("shell") if block.page not in FOLLOWED]
     lines += [
         (page, code) for page in PAGES if page not in FOLLOWED for code in code_in_lines(page) if is_a_command(code)
@@ -124,7 +124,7 @@ def test_lines_are_split_into_commands():
 
 @pytest.fixture(scope="module")
 def complaints():
-    """What the programs say against the lines of the documents, and against wrong ones."""
+    """The errors of the programs for the commands of the documents, and for wrong ones."""
     programs = [arguments for kind, arguments in (kind_of(words) for _, words in command_lines()) if kind == "program"]
     lines = sorted({" ".join(words) for words in programs} | set(WRONG_LINES))
     done = subprocess.run(
@@ -139,20 +139,20 @@ def complaints():
     return dict(zip(lines, json.loads(done.stdout), strict=True))
 
 
-def test_every_line_of_a_program_has_flags_that_it_takes(complaints):
+def test_every_command_has_flags_that_its_program_accepts(complaints):
     assert len(complaints) > 40
-    # In text, `evaluate.py --exported` names a flag: that its value is missing says that it is there.
+    # In text, `evaluate.py --exported` names a flag: the complaint about its missing value shows that it exists.
     mentioned = {code for page in PAGES for code in code_in_lines(page)}
     excused = {line for line in mentioned if "Missing value for flag" in complaints.get(line, "")}
     assert {line: said for line, said in complaints.items() if said and line not in {*WRONG_LINES, *excused}} == {}
 
 
 @pytest.mark.parametrize("line", WRONG_LINES)
-def test_a_line_that_a_program_does_not_take_is_found(complaints, line):
+def test_a_command_that_a_program_refuses_is_found(complaints, line):
     assert WRONG_LINES[line] in complaints[line]
 
 
-def test_files_of_the_repository_that_commands_and_text_name_are_there():
+def test_files_in_commands_and_text_exist():
     named = [(place, " ".join(words)) for place, words in command_lines()]
     named += [(page, code) for page in PAGES for code in code_in_lines(page)]
     pattern = re.compile(r"(?<![\w/.])(?:configs|docs|tests|gun_jax|onednn)/[\w/.]*\w")
@@ -161,7 +161,7 @@ def test_files_of_the_repository_that_commands_and_text_name_are_there():
     assert [pair for pair in files if not (ROOT / pair[1]).exists()] == []
 
 
-def test_pages_that_are_followed_elsewhere_are():
+def test_pages_that_are_run_elsewhere_are_named_there():
     for page in FOLLOWED.keys() & PAGES:
         assert os.path.basename(page) in read(FOLLOWED[page])
 
@@ -170,7 +170,7 @@ def test_pages_that_are_followed_elsewhere_are():
 
 
 def check_make(arguments):
-    """Refuses targets and variables that the Makefile has not, and extras that the project has not."""
+    """Refuses unknown targets and variables of the Makefile, and unknown extras of the project."""
     for argument in arguments:
         name, given, value = argument.partition("=")
         if given and not re.search(rf"^{name} *[?:]?=", read("Makefile"), flags=re.MULTILINE):

@@ -71,7 +71,7 @@ class FakeWorker:
 
 @pytest.fixture
 def asked(monkeypatch):
-    """In the place of workers, fake ones; what these were asked."""
+    """Replaces workers by fake ones; the requests that these got."""
     monkeypatch.setattr(peers, "started", FakeWorker)
     monkeypatch.setattr(FakeWorker, "asked", [])
     return FakeWorker.asked
@@ -87,7 +87,7 @@ def test_cases_of_a_group_run_once_in_every_round_in_changing_order(monkeypatch,
     np.testing.assert_allclose(same.of / same.by, 0.5 / 0.8)
 
 
-def test_the_goal_is_for_the_peer_that_has_our_allocator_settings(monkeypatch, asked):
+def test_the_goal_is_for_the_peer_with_our_allocator_settings(monkeypatch, asked):
     monkeypatch.setitem(peers.GROUPS, "some", (((64, 64), 1), (Comparison("labels", "jax", "torch", 0.8),)))
     usual, same = compare("some", 1)
     assert [(str(one.cases[1]), one.comparison.limit) for one in (usual, same)] == [
@@ -126,13 +126,13 @@ def test_another_checkout_runs_its_own_cases_by_its_own_python(folder, cases, tm
         assert worker.complaints.read().decode().strip() == str(other / folder / "test_cases.py")
 
 
-def test_memory_is_that_of_a_start_of_its_own_without_allocator_settings(monkeypatch, asked):
+def test_memory_is_measured_in_a_separate_start_without_allocator_settings(monkeypatch, asked):
     monkeypatch.setitem(peers.GROUPS, "some", (((64, 64), 1), (Comparison("memory", "jax", "torch", memory=True),)))
     (measured,) = compare("some", 1)
     assert (measured.of.tolist(), measured.by.tolist()) == ([2**30], [2**31])
 
 
-def test_every_case_of_a_group_is_in_its_module(monkeypatch):
+def test_every_case_of_a_group_exists_in_its_module(monkeypatch):
     pytest.importorskip("torch")
     pytest.importorskip("openvino")
     monkeypatch.syspath_prepend(peers._WORKER.parent)
@@ -157,7 +157,7 @@ def test_a_peer_s_process_loads_nothing_of_ours(case, package, monkeypatch):
     assert not loaded & {"jax", "jaxlib", "flax", "optax", "cv2", "gun_jax"}
 
 
-def test_openvino_runs_both_networks_as_exported_ones_run():
+def test_openvino_has_the_options_of_exported_networks():
     pytest.importorskip("openvino")
     from benchmarks.cases import openvino_cases
     from gun_jax.export.exported import OPENVINO_OPTIONS
@@ -165,7 +165,7 @@ def test_openvino_runs_both_networks_as_exported_ones_run():
     assert openvino_cases.OPTIONS == OPENVINO_OPTIONS
 
 
-def test_a_worker_says_how_long_a_run_takes_and_what_memory_it_needs():
+def test_a_worker_reports_the_time_of_a_run_and_its_peak_memory():
     with started(Case("jax"), (64, 64), 1) as worker:
         seconds, peak = worker.measure(), worker.finish()
     assert 0 < seconds < 10
@@ -182,13 +182,13 @@ def test_a_process_has_the_allocator_settings_only_where_its_case_asks_for_them(
     assert sorted(told) == sorted(f"{name}={value}" for name, value in ALLOCATOR.items() if allocator)
 
 
-def test_memory_is_that_of_the_process_not_of_the_one_that_started_it(cases):
+def test_memory_is_that_of_the_process_and_not_of_its_parent(cases):
     here = np.ones(2**25)  # 256 MiB
     _, peak = alone(Case("holds 32 MiB"), (1, 1), 1)
     assert 2**25 < peak < 2**26 < here.nbytes
 
 
-def test_what_libraries_print_is_no_answer(cases):
+def test_output_of_libraries_is_not_taken_for_an_answer(cases):
     with started(Case("talks"), (1, 1), 1) as worker:
         assert worker.measure() >= 0
         assert worker.finish() > 0
@@ -202,12 +202,12 @@ def test_what_libraries_print_is_no_answer(cases):
         ("fails", "fails ended with status 1 and said 'IndexError: list index out of range'"),
     ],
 )
-def test_a_case_that_dies_while_it_runs_is_named_with_how_it_ended(case, line, cases):
+def test_a_case_that_dies_while_it_runs_is_reported_with_its_status(case, line, cases):
     with pytest.raises(InputError, match=line), started(Case(case), (1, 1), 1) as worker:
         worker.measure()
 
 
-def test_a_worker_that_has_died_before_it_is_asked_is_named_too(cases):
+def test_a_worker_that_died_before_a_request_is_reported(cases):
     with (
         pytest.raises(InputError, match="talks ended with signal SIGKILL"),
         started(Case("talks"), (1, 1), 1) as worker,
@@ -217,7 +217,7 @@ def test_a_worker_that_has_died_before_it_is_asked_is_named_too(cases):
         worker.measure()
 
 
-def test_a_case_that_does_not_start_says_what_it_needs_and_leaves_no_file_open(cases):
+def test_a_case_that_does_not_start_is_reported_with_its_missing_package_and_leaves_no_file_open(cases):
     before = sorted(os.listdir("/dev/fd"))
     with pytest.raises(InputError, match=r"ModuleNotFoundError.*no_such_package.*EXTRAS"):
         alone(Case("is not ready"), (1, 1), 1)
@@ -225,19 +225,19 @@ def test_a_case_that_does_not_start_says_what_it_needs_and_leaves_no_file_open(c
 
 
 @pytest.mark.parametrize("power", [1.0, 1.3])
-def test_the_exponent_is_that_of_times_that_grow_by_a_power(power):
+def test_the_exponent_of_a_power_law_is_its_power(power):
     sizes = tuple(((64 * 2**k, 128), batch) for k, batch in enumerate((1, 2, 1)))
     pixels = np.array([height * width * batch for (height, width), batch in sizes])
     series = Series(sizes, np.stack([pixels**power * scale for scale in (0.9, 1.0, 1.2)]))
     assert series.exponent() == pytest.approx(power)
 
 
-def test_the_exponent_of_the_largest_two_looks_at_these_alone():
+def test_the_exponent_of_the_largest_two_ignores_the_others():
     sizes = (((1, 1), 1), ((1, 2), 1), ((1, 4), 1))
     assert Series(sizes, np.array([[1.0, 1.0, 4.0]])).exponent(2) == pytest.approx(2)
 
 
-def test_scaling_asks_a_worker_for_every_input(asked, monkeypatch):
+def test_scaling_measures_every_input_in_every_round(asked, monkeypatch):
     monkeypatch.setattr(scaling, "fastest", lambda: Case("jax"))
     series = scaling.grow((((64, 64), 1), ((64, 128), 1)), 3, lambda line: None)
     assert series.seconds.shape == (3, 2)

@@ -40,7 +40,7 @@ def test_the_pipeline_and_bare_decoding_read_the_same_files(monkeypatch):
 
 
 @pytest.mark.slow
-def test_waiting_is_what_training_wrote_of_all_but_its_first_steps():
+def test_waiting_is_reported_for_all_but_the_first_steps_of_a_training():
     settings = ("--config=configs/synthetic.py", "--config.model.width=0.05", "--config.data.synthetic_val=2")
     shares = pipeline.waiting_share(ROOT, *settings)
     assert shares.shape == (3,)

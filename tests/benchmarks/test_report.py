@@ -1,4 +1,4 @@
-"""`benchmark.py --peers`: rows, a page that is written by parts, and one line for what is wrong."""
+"""`benchmark.py --peers`: rows, pages that are updated in parts, and refusals in one line."""
 
 import contextlib
 import pathlib
@@ -30,7 +30,7 @@ def test_a_row_shows_medians_their_ratio_and_its_limit(monkeypatch):
     assert cells == ("labels, 2x64x96", "jax: 200 ms", "torch, same allocator: 200 ms", "1.00 (0.50 to 1.50)", "0.80")
 
 
-def test_labels_are_set_beside_a_matrix_product_of_the_same_round(monkeypatch):
+def test_labels_are_compared_with_a_matrix_product_of_the_same_round(monkeypatch):
     product = 2 * 3072**3 / 1e12  # seconds at 1 TFLOP/s
     labels, passes = np.array([0.1, 0.4, 0.2]), np.full(3, 2**29 / 1e10)
     seconds = np.stack([labels, product * np.array([1, 2, 1]), passes], 1)
@@ -54,7 +54,7 @@ def test_start_up_shows_the_spread_of_three_pairs(monkeypatch):
     assert row[1:4] == ("5.0 s", "first start: 10.0 s", "0.40 (0.25 to 0.50)")
 
 
-def test_single_sizes_are_measured_in_their_second_start(monkeypatch):
+def test_single_sizes_are_measured_in_a_second_start(monkeypatch):
     starts = []
 
     @contextlib.contextmanager
@@ -79,7 +79,7 @@ def test_single_sizes_are_measured_in_their_second_start(monkeypatch):
 
 @pytest.fixture
 def parts(monkeypatch):
-    """Parts of one row each, but for "broken", which has one and then fails."""
+    """Parts with one row each; "broken" fails after its row."""
 
     def broken(root, rounds, say):
         yield "broken", "measured", "", "", ""
@@ -93,7 +93,7 @@ def parts(monkeypatch):
     monkeypatch.setattr(report, "PARTS", made)
 
 
-def test_a_command_writes_its_parts_of_a_page_and_leaves_the_others(parts, tmp_path):
+def test_a_command_replaces_its_parts_of_a_page_and_keeps_the_others(parts, tmp_path):
     page = tmp_path / "new" / "peers.md"
     report.report(ROOT, ["gum", "labels"], 7, page, "the first")
     before = page.read_text()
@@ -110,7 +110,7 @@ def test_a_command_writes_its_parts_of_a_page_and_leaves_the_others(parts, tmp_p
     assert "the first" not in sections[2]
 
 
-def test_what_was_measured_before_an_error_is_shown_and_written(parts, tmp_path, capsys):
+def test_rows_before_an_error_are_shown_and_written(parts, tmp_path, capsys):
     page = tmp_path / "peers.md"
     with pytest.raises(InputError, match="out of order"):
         report.report(ROOT, ["labels", "broken", "gum"], 7, page, "")
@@ -120,7 +120,7 @@ def test_what_was_measured_before_an_error_is_shown_and_written(parts, tmp_path,
 
 
 @pytest.mark.parametrize("content", ["# Notes\n", "# The network beside its peers\n\nMerged by hand.\n"])
-def test_a_page_of_another_hand_is_refused_and_stays(content, parts, tmp_path):
+def test_a_page_that_something_else_wrote_is_refused_and_kept(content, parts, tmp_path):
     page = tmp_path / "page.md"
     page.write_text(content)
     with pytest.raises(InputError, match=r"page\.md, which holds something else"):
@@ -128,7 +128,7 @@ def test_a_page_of_another_hand_is_refused_and_stays(content, parts, tmp_path):
     assert page.read_text() == content
 
 
-def test_the_pipeline_is_measured_without_camvid_and_says_so(monkeypatch, tmp_path, capsys):
+def test_without_camvid_the_rest_of_the_pipeline_is_measured_and_a_line_says_so(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("GUN_DATA_DIR", str(tmp_path))  # as one that holds Cityscapes
     monkeypatch.setattr(report, "drawn_images", lambda *_: contextlib.nullcontext(tmp_path))
     monkeypatch.setattr(report, "_of_images", lambda what, *_: iter([(what, "100 images/s", "", "", "")]))
@@ -138,7 +138,7 @@ def test_the_pipeline_is_measured_without_camvid_and_says_so(monkeypatch, tmp_pa
     assert capsys.readouterr().out.startswith("pipeline: CamVid will be left out. CamVid is missing: looked for train")
 
 
-def test_a_part_that_there_is_not_is_refused_with_those_that_there_are():
+def test_an_unknown_part_is_refused_with_a_list_of_the_parts():
     with pytest.raises(InputError, match="part 'speed'; expected one of labels, gum"):
         report.report(ROOT, ["speed"], 1, None, "")
 
@@ -170,7 +170,7 @@ def test_the_program_writes_a_page(tmp_path):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_the_program_refuses_in_one_line(arguments, line):
+def test_the_program_refuses_a_wrong_command_in_one_line(arguments, line):
     done = subprocess.run([sys.executable, ROOT / "benchmark.py", *arguments], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2
     assert line in done.stderr

@@ -1,4 +1,4 @@
-"""benchmark.py: in turn, by the clock, beside the paper's figures; and one line for what is wrong."""
+"""benchmark.py: networks run in turn, rows have the paper's figures, and wrong commands are refused in one line."""
 
 import pathlib
 import re
@@ -37,7 +37,7 @@ def test_networks_run_in_turn_and_the_clock_is_read_around_each():
 
 
 def rows(table):
-    """Cells for made-up times: the baseline of Table 4 takes 80 ms, all others 100 ms and more."""
+    """Cells for invented times: the baseline of Table 4 takes 80 ms, all others 100 ms and more."""
     names = [f"table{number}={name}" for number, columns in TABLES.items() for name in columns]
     network = Network(16_500_000, 101_230_000_000, (2140, None), lambda: None)
     times = {name: np.array([0.09, 0.1, 0.15]) for name in names} | {"table4=baseline": np.array([0.08] * 3)}
@@ -56,7 +56,7 @@ def test_a_row_has_counts_times_and_the_paper_s_figures():
     [(1, ["0.20", "1.52", "1.16", "1.16", "0.75"]), (2, ["1.16", "1.14", "1.12", "1.09"]),
      (4, ["1.12", "0.79", "1.05", "1.00"])],
 )  # fmt: skip
-def test_the_paper_s_relative_speeds_are_its_frames_a_second_by_the_final_network_s_33_3(table, relative):
+def test_the_paper_s_relative_speeds_are_its_frames_per_second_divided_by_33_3(table, relative):
     assert [row[6] for row in rows(table)] == relative
 
 
@@ -64,7 +64,7 @@ def run(*arguments):
     return subprocess.run([sys.executable, ROOT / "benchmark.py", *arguments], capture_output=True, text=True, cwd=ROOT)
 
 
-def test_the_program_writes_a_page_with_a_row_a_column(tmp_path):
+def test_the_program_writes_a_page_with_a_row_for_each_column(tmp_path):
     page = tmp_path / "new" / "tables.md"
     result = run("--tables=4", "--size=64x128", "--width=0.05", "--rounds=2", f"--markdown={page}")
     assert (result.returncode, result.stderr) == (0, "")
@@ -106,7 +106,7 @@ def test_the_same_network_in_two_tables_is_timed_once(monkeypatch):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_bad_line_is_refused_in_one(arguments, words):
+def test_a_wrong_command_is_refused_in_one_line(arguments, words):
     result = run(*arguments)
     assert result.returncode == 2 and words in result.stderr
     assert len(result.stderr.splitlines()) == 1 and not result.stdout

@@ -1,4 +1,4 @@
-"""The network in PyTorch and in JAX: the same logits, gradients and labels from the same numbers."""
+"""The networks in PyTorch and in JAX give the same logits, gradients and labels."""
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ SIZE = 64, 96
 
 @pytest.fixture(scope="module", params=["fusion", None])
 def pair(request, random_variables):
-    """The same network in both, and images as both take them."""
+    """The same network in both libraries, and images for it."""
     model = gun_jax.GUN(19, input_subsampling=2, guidance=request.param)
     variables = random_variables(model)
     if request.param:  # offsets of a pixel or so: rounding that many pixels of offset would be larger in the logits
@@ -66,5 +66,5 @@ def test_gradients_of_a_training_step_are_the_same(pair):
     assert found.item() == pytest.approx(float(value), rel=1e-4)
     gradients = {name: parameter.grad for name, parameter in peer.named_parameters()}
     for name, gradient in state_of({"params": expected, "batch_stats": {}}).items():
-        # Of the whole array: at single places rounding moves an input across a ReLU's or the sampler's edge.
+        # Compared by the norm: rounding can move single inputs across the edge of a ReLU or of the sampler.
         assert (gradients[name] - gradient).norm() <= 0.01 * gradient.norm() + 1e-6, name
