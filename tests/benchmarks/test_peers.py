@@ -165,6 +165,7 @@ def test_openvino_has_the_options_of_exported_networks():
     assert openvino_cases.OPTIONS == OPENVINO_OPTIONS
 
 
+@pytest.mark.slow
 def test_a_worker_reports_the_time_of_a_run_and_its_peak_memory():
     with started(Case("jax"), (64, 64), 1) as worker:
         seconds, peak = worker.measure(), worker.finish()

@@ -151,27 +151,3 @@ def test_the_program_writes_a_page(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "## limits" in page.read_text()
     assert "| matrix product of 3072x3072, float32 |" in page.read_text()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["--parts=labels"], "--parts has no effect without --peers"),
-        (["--peers", "--size=64x128"], "--size has no effect with --peers"),
-        (["--peers", "--dtype=float32"], "--dtype has no effect with --peers"),
-        (["--peers", "--compilation_cache="], "--compilation_cache has no effect with --peers"),
-        (["--peers", "--against=."], "--against has no effect with --peers"),
-        (["--against=.", "--markdown=x.md"], "--markdown has no effect with --against"),
-        (["--against=.", "--parts=limits"], "part 'limits'; expected one of labels, gum, training, training-large"),
-        (["--against=docs"], "expected a checkout of this project"),
-        (["--peers", "--parts=limits, x"], "part 'x'"),
-        (["--peers", "--parts=limits", "--markdown=."], "--markdown is ., which cannot be written"),
-        (["--peers", "--parts=limits", "--markdown=README.md"], "--markdown is README.md, which holds something else"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_the_program_refuses_a_wrong_command_in_one_line(arguments, line):
-    done = subprocess.run([sys.executable, ROOT / "benchmark.py", *arguments], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 2
-    assert line in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1

@@ -93,25 +93,6 @@ def test_the_same_network_in_two_tables_is_timed_once(monkeypatch):
     assert {model.input_subsampling for model in made if model.encoder not in ("baseline", "enc124shared")} == {2}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--tables=3"], "--tables has 3; expected some of 1, 2, 4"),
-        (["--tables=1,x"], "--tables has 'x'"),
-        (["--size=512"], "--size is '512'; expected HEIGHTxWIDTH"),
-        (["--size=32x64"], "--size is 32x64; expected 64 pixels or more"),
-        (["--rounds=0"], "--rounds is 0"),
-        (["--markdown=docs"], "--markdown is docs, which cannot be written"),
-        (["--markdown=README.md"], "--markdown is README.md, which holds something else"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_a_wrong_command_is_refused_in_one_line(arguments, words):
-    result = run(*arguments)
-    assert result.returncode == 2 and words in result.stderr
-    assert len(result.stderr.splitlines()) == 1 and not result.stdout
-
-
 def test_an_empty_list_of_tables_is_refused():
     with pytest.raises(InputError, match="--tables is empty"):
         benchmark([])
