@@ -45,7 +45,7 @@ def main() -> None:
 
         if _PEERS.value:
             report(pathlib.Path(__file__).parent, _PARTS.value or list(PARTS), _ROUNDS.value, markdown, command)
-        else:
+        elif _AGAINST.value:
             report_against(pathlib.Path(_AGAINST.value), _PARTS.value or AGAINST_GROUPS, _ROUNDS.value)
         return
     size = command_line.parse_size("--size", _SIZE.value)
