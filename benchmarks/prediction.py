@@ -86,7 +86,7 @@ def measure(workdir: pathlib.Path, engine: str, video: pathlib.Path) -> tuple[fl
     begin = time.perf_counter()
     shown = subprocess.run([sys.executable, *line], capture_output=True, text=True, check=True).stdout
     whole = count / (time.perf_counter() - begin)
-    rate = re.search(r"([\d.]+) frames/s after the first", shown)
+    rate = re.search(r"([\d.]+) images/s after the first batch", shown)
     assert rate
     case = json.dumps([str(workdir), engine, str(video)])
     told = subprocess.run([sys.executable, __file__, f"--alone={case}"], capture_output=True, text=True, check=True)
