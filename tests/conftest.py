@@ -23,7 +23,9 @@ def pytest_configure(config):
     if config.pluginmanager.hasplugin("cacheprovider"):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
-    os.environ["GUN_ONEDNN"] = "0"  # but in the tests of it
+    os.environ["GUN_ONEDNN"] = "0"  # except in its tests
+    # Plain operations compile faster. tests/kernels uses the forms for CPUs. Programs under test inherit both.
+    os.environ.setdefault("GUN_PLAIN_OPS", "1")
     # The networks are tiny, and there are many: most optimisations cost more than they save. `make test-all` has them.
     # (Workers of pytest-xdist inherit the variable before they import JAX; programs under test do, too.)
     quick = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") != "0"

@@ -106,6 +106,17 @@ def convolved(x, kernel, stride=1, dilation=1):
     return out
 
 
+def taps_by_loops(x, back, size, stride, padding, dilation):
+    """The gradient of a kernel: at each tap and place, the pixel read there times the output's gradient there."""
+    out = np.zeros((size, size, x.shape[-1], back.shape[-1]))
+    for i, j in np.ndindex(size, size):
+        for row, column in np.ndindex(back.shape[1:3]):
+            y, z = row * stride + i * dilation - padding, column * stride + j * dilation - padding
+            if 0 <= y < x.shape[1] and 0 <= z < x.shape[2]:  # a place outside reads zero
+                out[i, j] += x[:, y, z].T @ back[:, row, column]
+    return out
+
+
 def conv_norm(x, variables, path, stride=1, dilation=1, statistics=""):
     """Convolution and batch norm with running statistics, (x - mean) / sqrt(var + 1e-5) * scale + bias."""
     params, stats = variables["params"], variables["batch_stats"]

@@ -1,1 +1,8 @@
-"""Faster forms of the operations for CPUs, which register themselves with `gun_jax.ops.dispatch`."""
+"""Forms of the operations for CPUs: the values of `gun_jax.ops` in less time or memory (docs/performance.md).
+
+Importing this package registers them. `gun_jax.ops.dispatch` says when they are used.
+"""
+
+from gun_jax.kernels import convolution, loss, norm, resizing, sampling
+
+__all__ = ["convolution", "loss", "norm", "resizing", "sampling"]

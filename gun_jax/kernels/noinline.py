@@ -1,4 +1,4 @@
-"""Parts of a program that stay programs of their own."""
+"""Functions that XLA compiles as programs of their own."""
 
 import functools
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from jax.experimental.xla_metadata import set_xla_metadata
 
 
 def noinline(*settings: str) -> Callable[[Callable[..., jax.Array]], Callable[..., jax.Array]]:
-    """A decorator: a function of arrays is compiled once for their shapes, and called where it would be inlined.
+    """A decorator that prevents XLA from inlining a function of arrays. It is compiled once for each set of shapes.
 
-    What is inlined XLA can order and join with what is around it, which may keep large parts in memory for long.
+    XLA may reorder inlined operations and join them with those around them, which can keep large arrays in memory.
 
     Args:
       settings: names of arguments that are not arrays, but hashable values.

@@ -5,7 +5,6 @@ published PyTorch weights, so that these load exactly.
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,11 +14,10 @@ import jax.numpy as jnp
 
 from gun_jax.errors import InputError, check_choice, check_count
 from gun_jax.ops.convolution import conv
+from gun_jax.ops.norm import batch_normalise
 
 # He initialisation, fan-out, as the published DRN and residual networks were trained with.
 he_fan_out = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-
-_Saved = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 LEVELS = 9
 CHANNELS = (16, 16, 32, 64, 128, 256, 512, 512, 512)
@@ -48,57 +46,6 @@ VARIANTS = {
     "d54": Variant((1, 1, 1, 3, 4, 6, 3, 1, 1), bottleneck=True),
     "c26": Variant((1, 1, 1, 2, 2, 2, 2, 1, 1), plain=False),
 }
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def batch_normalise(
-    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Batch normalisation over all but the last axis, in float32 (Ioffe and Szegedy, ICML 2015, algorithm 1).
-
-    Differentiable in reverse mode only, and not through the statistics that it returns.
-
-    Args:
-      x: (..., C).
-      scale, bias: float32 (C,).
-      epsilon: added to the variance.
-
-    Returns:
-      (..., C) of the dtype of x, and the mean and the (biased) variance of each channel, float32 (C,).
-    """
-    return _batch_normalise(x, scale, bias, epsilon)[0]
-
-
-def _batch_normalise(
-    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
-) -> tuple[tuple[jax.Array, jax.Array, jax.Array], _Saved]:
-    axes = tuple(range(x.ndim - 1))
-    x32 = x.astype(jnp.float32)
-    mean = x32.mean(axes)
-    # Two passes: the difference of squares loses the variance of a channel whose mean is large.
-    var = jnp.square(x32 - mean).mean(axes)
-    factor = scale * jax.lax.rsqrt(var + epsilon)
-    y = (x32 * factor + (bias - mean * factor)).astype(x.dtype)
-    return (y, mean, var), (x, scale, mean, var)
-
-
-def _batch_normalise_gradient(
-    epsilon: float, saved: _Saved, gradients: tuple[jax.Array, ...]
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Two sums over the pixels and one pass, where autodiff makes three sums, two passes and an array between them."""
-    x, scale, mean, var = saved
-    axes = tuple(range(x.ndim - 1))
-    x32, gradient = x.astype(jnp.float32), gradients[0].astype(jnp.float32)
-    of_bias = gradient.sum(axes)
-    inverse = jax.lax.rsqrt(var + epsilon)
-    of_scale = ((gradient * x32).sum(axes) - mean * of_bias) * inverse
-    count = x.size // x.shape[-1]
-    by_place = -of_scale * inverse / count  # times x - mean
-    of_x = scale * inverse * (gradient + (x32 * by_place - (mean * by_place + of_bias / count)))
-    return of_x.astype(x.dtype), of_scale, of_bias
-
-
-batch_normalise.defvjp(_batch_normalise, _batch_normalise_gradient)
 
 
 class BatchNorm(nn.Module):

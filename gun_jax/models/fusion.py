@@ -51,11 +51,15 @@ class Fusion(nn.Module):
         """
         check_choice("Fusion", "fusion", self.name_in_paper, FUSIONS)
         merge = FUSIONS[self.name_in_paper]
-        low = resize(low, fine.shape[1:3])
         expand = ConvBatchNorm(low.shape[-1], kernel=1, relu=False, dtype=self.dtype, name="expand")
-        fine = expand(fine, train)
-        chex.assert_equal_shape([fine, low])
-        merged = nn.relu(jnp.concatenate([fine, low], axis=-1) if merge.concat else fine + low)
+        merged = merge_signals(expand(fine, train), low, merge.concat)
         if merge.postprocess:
             merged = ConvBatchNorm(self.reduced_channels, dtype=self.dtype, name="postprocess")(merged, train)
         return merged
+
+
+def merge_signals(fine: jax.Array, low: jax.Array, concat: bool = False) -> jax.Array:
+    """Figure 2: resizes `low` (B, h, w, C) to `fine` (B, H, W, C), then sum or concatenation, and ReLU."""
+    low = resize(low, fine.shape[1:3])
+    chex.assert_equal_shape([fine, low])
+    return nn.relu(jnp.concatenate([fine, low], axis=-1) if concat else fine + low)

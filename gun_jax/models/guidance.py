@@ -12,12 +12,13 @@ import jax.numpy as jnp
 
 from gun_jax.errors import InputError
 from gun_jax.models.drn import ConvBatchNorm, scaled
+from gun_jax.models.fusion import merge_signals
 from gun_jax.ops.convolution import conv
 from gun_jax.ops.resizing import resize
 
 
 def _offsets(use_bias: bool = True) -> nn.Conv:
-    # float32 whatever the rest: a bfloat16 of 100 pixels is a multiple of a half.
+    # float32 whatever the dtype of the rest: in bfloat16, offsets of 100 pixels are multiples of a half.
     return conv(2, 1, use_bias=use_bias, kernel_init=nn.initializers.zeros, dtype=jnp.float32, name="offsets")
 
 
@@ -50,7 +51,7 @@ class HighRes(nn.Module):
 
 
 class FusionGuidance(nn.Module):
-    """`fusion`: a `base_sum` fusion of both signals at 32 channels, then a 1x1 convolution."""
+    """`fusion`: a `base_sum` fusion of both signals (Table 2) at 32 channels, then a 1x1 convolution."""
 
     width: float = 1.0
     dtype: Any = jnp.float32
@@ -63,18 +64,19 @@ class FusionGuidance(nn.Module):
         def reduce(name: str, x: jax.Array) -> jax.Array:
             return ConvBatchNorm(channels, kernel=1, relu=False, dtype=self.dtype, name=name)(x, train)
 
-        # Reduced before it is upsampled: the same sum, but for the statistics of a batch, at a fraction of the pixels.
-        low = resize(reduce("expand_low", fused), high_resolution.shape[1:3])
-        return _offsets()(nn.relu(reduce("expand_high", high_resolution) + low))
+        # `fused` is reduced before it is resized, at a fraction of the pixels. The sum is the same, except for the
+        # statistics of a batch.
+        fine, low = reduce("expand_high", high_resolution), reduce("expand_low", fused)
+        return _offsets()(merge_signals(fine, low))
 
 
 GUIDANCES = {"large_rf": LargeRF, "high_res": HighRes, "fusion": FusionGuidance}
-# Of the signals that each is handed, those that it reads.
+# The signals that each one reads.
 READS = {"large_rf": ("fused",), "high_res": ("high_resolution",), "fusion": ("fused", "high_resolution")}
 
 
 def check_signals(guidance: str, signals: dict[str, jax.Array | None]) -> None:
-    """Raises an InputError unless the signals that a guidance reads are maps, of the same number of images."""
+    """Raises an InputError unless the signals that a guidance module reads are maps of the same number of images."""
     read = {}
     for name in READS[guidance]:
         signal = signals[name]

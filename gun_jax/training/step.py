@@ -12,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from gun_jax.data.classes import IGNORE
 from gun_jax.data.images import normalise
 from gun_jax.models import GUN
+from gun_jax.ops.losses import cross_entropy
 from gun_jax.system import runtime
 from gun_jax.training.state import TrainState
 
@@ -42,49 +43,6 @@ class StepResult(NamedTuple):
     loss: jax.Array
     gradient_norm: jax.Array
     applied: jax.Array
-
-
-def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Mean softmax cross-entropy of the labelled pixels (the paper's loss).
-
-    Args:
-      logits: float32 (B, H, W, C).
-      labels: integer (B, H, W), train ids; pixels of `IGNORE` do not count.
-
-    Returns:
-      float32 (), 0 if no pixel is labelled. Differentiable in reverse mode only.
-    """
-    counted = labels != IGNORE
-    return jnp.sum(_losses(logits, labels), where=counted) / jnp.maximum(counted.sum(), 1)
-
-
-@jax.custom_vjp
-def _losses(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """Of each pixel (B, H, W). Its gradient is written down: nothing of the logits' size is kept beside them."""
-    return _losses_and_saved(logits, labels)[0]
-
-
-def _losses_and_saved(logits: jax.Array, labels: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    chosen = jnp.sum(logits, -1, where=_chosen(labels, logits.shape[-1]))
-    total = jax.nn.logsumexp(logits, -1)
-    losses = total - chosen
-    # By way of the losses: XLA would put these off to the end of the step, and keep the logits until then.
-    total = jnp.where(jnp.isnan(losses), losses, total)
-    return losses, (logits, labels, total)
-
-
-def _gradient_of_losses(saved: tuple[jax.Array, ...], gradient: jax.Array) -> tuple[jax.Array, None]:
-    logits, labels, total = saved
-    probabilities = jnp.exp(logits - total[..., None])
-    return gradient[..., None] * (probabilities - _chosen(labels, logits.shape[-1])), None
-
-
-_losses.defvjp(_losses_and_saved, _gradient_of_losses)
-
-
-def _chosen(labels: jax.Array, classes: int) -> jax.Array:
-    """Whether a class is the label, (B, H, W, C)."""
-    return labels[..., None].astype(jnp.int32) == jnp.arange(classes)
 
 
 def data_mesh() -> Mesh:
@@ -121,7 +79,7 @@ def train_step(
                 output_size=labels.shape[1:3],
                 mutable=["batch_stats"],
             )
-            return cross_entropy(logits, labels), updates["batch_stats"]
+            return cross_entropy(logits, labels, IGNORE), updates["batch_stats"]
 
         (loss, batch_stats), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)

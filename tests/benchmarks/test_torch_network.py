@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import gun_jax
-from gun_jax.training.step import cross_entropy
+from gun_jax.ops.losses import cross_entropy
 
 torch = pytest.importorskip("torch")
 
