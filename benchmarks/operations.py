@@ -14,18 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gun_jax import guided_upsample
-from gun_jax.kernels import winograd
-from gun_jax.models.drn import batch_normalise
-from gun_jax.ops import sampling
-from gun_jax.ops.convolution import (
-    convolve_by_blocks,
-    input_gradient_by_taps,
-    kernel_gradient_by_taps,
-    plain_convolve,
-    pointwise,
-)
-from gun_jax.ops.resizing import plain_resize, resize_by_taps
+from gun_jax import guided_upsample, plain_ops
+from gun_jax.kernels import packed_conv, shift_matmul, winograd
+from gun_jax.kernels.convolution import PACKED, pointwise_convolve
+from gun_jax.kernels.resizing import weighted_sum
+from gun_jax.ops.convolution import convolve
+from gun_jax.ops.norm import batch_normalise
+from gun_jax.ops.resizing import bilinear_resize
+from gun_jax.ops.sampling import guided_argmax
 from gun_jax.programs import command_line
 from gun_jax.system.timing import machine, time_in_turn
 
@@ -96,6 +92,14 @@ def draw(*shapes: tuple[int, ...]) -> list[jax.Array]:
     return [jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in shapes]
 
 
+def in_plain_ops(function):
+    def plain(*arguments):
+        with plain_ops():
+            return function(*arguments)
+
+    return plain
+
+
 def show(name: str, plain, fast, *inputs: jax.Array) -> None:
     """Prints a row: median milliseconds of both, and their ratio."""
     runs = []
@@ -109,7 +113,7 @@ def show(name: str, plain, fast, *inputs: jax.Array) -> None:
 
 def by_winograd(batch: int, height: int, width: int, into: int, out: int, dilation: int) -> None:
     x, kernel, back = draw((batch, height, width, into), (3, 3, into, out), (batch, height, width, out))
-    plain = functools.partial(plain_convolve, stride=1, padding=dilation, dilation=dilation)
+    plain = functools.partial(convolve.plain, stride=1, padding=dilation, dilation=dilation)
     name = f"{batch}x{height}x{width}, {into} to {out}, dilation {dilation}"
     show(f"convolution, {name}", plain, functools.partial(winograd.convolve, dilation=dilation), x, kernel)
 
@@ -127,21 +131,21 @@ def by_taps(height: int, width: int, into: int, out: int, size: int, stride: int
     """The gradient of the input where that is narrow, else of the kernel, as `convolve` has it; batch 8."""
     x, kernel = draw((8, height, width, into), (size, size, into, out))
     how = {"stride": stride, "padding": size // 2, "dilation": 1}
-    plain = functools.partial(plain_convolve, **how)
+    plain = functools.partial(convolve.plain, **how)
     (back,) = draw(jax.eval_shape(plain, x, kernel).shape)
     name = f"8x{height}x{width}, {into} to {out}, {size}x{size}, stride {stride}"
     if into < 32:
         show(
             f"gradient of the input, {name}",
             lambda kernel, back: jax.linear_transpose(lambda x: plain(x, kernel), x)(back),
-            lambda kernel, back: input_gradient_by_taps(kernel, back, x.shape, **how),
+            lambda kernel, back: shift_matmul.input_gradient(kernel, back, x.shape, **how),
             *(kernel, back),
         )
     else:
         show(
             f"gradient of the kernel, {name}",
             lambda x, back: jax.linear_transpose(lambda kernel: plain(x, kernel), kernel)(back),
-            lambda x, back: kernel_gradient_by_taps(x, back, size, **how),
+            lambda x, back: shift_matmul.kernel_gradient(x, back, size, **how),
             *(x, back),
         )
 
@@ -149,8 +153,8 @@ def by_taps(height: int, width: int, into: int, out: int, size: int, stride: int
 def by_blocks(batch: int, height: int, width: int, into: int, out: int, size: int, stride: int) -> None:
     x, kernel = draw((batch, height, width, into), (size, size, into, out))
     how = {"stride": stride, "padding": size // 2}
-    plain = functools.partial(plain_convolve, dilation=1, **how)
-    blocks = functools.partial(convolve_by_blocks, **how)
+    plain = functools.partial(convolve.plain, dilation=1, **how)
+    blocks = functools.partial(packed_conv.convolve, block=PACKED[size][1], **how)
     name = f"{batch}x{height}x{width}, {into} to {out}, {size}x{size}, stride {stride}"
     show(f"convolution by blocks, {name}", plain, blocks, x, kernel)
     if batch > 1:
@@ -165,28 +169,21 @@ def by_blocks(batch: int, height: int, width: int, into: int, out: int, size: in
 def sampler_gradients() -> None:
     logits, offsets, back = draw((8, 23, 30, 19), (8, 180, 240, 2), (8, 180, 240, 19))
 
-    def plain(logits, offsets):
-        return sampling._plain_mixture(logits, *sampling._coordinates(logits.shape[1:3], offsets, False), "border")
+    def gradients(logits, offsets, back):
+        return jax.vjp(guided_upsample, logits, offsets)[1](back)
 
-    def gradients(function):
-        return lambda logits, offsets, back: jax.vjp(function, logits, offsets)[1](back)
-
-    show("gradients of GUM, 8x23x30 to 180x240", gradients(plain), gradients(guided_upsample), logits, offsets, back)
+    name = "gradients of GUM, 8x23x30 to 180x240"
+    show(name, in_plain_ops(gradients), gradients, logits, offsets, back)
 
 
 def norm_gradients() -> None:
     x, back, scale, bias = draw((8, 180, 240, 16), (8, 180, 240, 16), (16,), (16,))
 
-    def plain(x, scale, bias):
-        mean = x.mean((0, 1, 2))
-        factor = scale * jax.lax.rsqrt(jnp.square(x - mean).mean((0, 1, 2)) + 1e-5)
-        return x * factor + (bias - mean * factor)
+    def gradients(x, scale, bias, back):
+        return jax.vjp(lambda *arrays: batch_normalise(*arrays, 1e-5)[0], x, scale, bias)[1](back)
 
-    def gradients(function):
-        return lambda x, scale, bias, back: jax.vjp(function, x, scale, bias)[1](back)
-
-    ours = gradients(lambda x, scale, bias: batch_normalise(x, scale, bias, 1e-5)[0])
-    show("gradients of batch norm, 8x180x240, 16 channels", gradients(plain), ours, x, scale, bias, back)
+    name = "gradients of batch norm, 8x180x240, 16 channels"
+    show(name, in_plain_ops(gradients), gradients, x, scale, bias, back)
 
 
 def by_onednn() -> None:
@@ -195,7 +192,7 @@ def by_onednn() -> None:
     for batch, height, width, into, out, size, stride in ONEDNN:
         x, kernel = draw((batch, height, width, into), (size, size, into, out))
         how = {"stride": stride, "padding": size // 2, "dilation": 1}
-        plain = functools.partial(plain_convolve, **how)
+        plain = functools.partial(convolve.plain, **how)
         (back,) = draw(jax.eval_shape(plain, x, kernel).shape)
         name = f"{batch}x{height}x{width}, {into} to {out}, {size}x{size}, stride {stride}"
         show(f"oneDNN, convolution, {name}", plain, functools.partial(onednn.convolve, **how), x, kernel)
@@ -232,16 +229,18 @@ def main() -> None:
         by_blocks(*shape)
     for batch, height, width, into, out in POINTWISE:
         x, kernel = draw((batch, height, width, into), (1, 1, into, out))
-        plain = functools.partial(plain_convolve, stride=1, padding=0, dilation=1)
-        show(f"convolution, {batch}x{height}x{width}, {into} to {out}, 1x1", plain, pointwise, x, kernel)
+        plain = functools.partial(convolve.plain, stride=1, padding=0, dilation=1)
+        show(f"convolution, {batch}x{height}x{width}, {into} to {out}, 1x1", plain, pointwise_convolve, x, kernel)
     for *shape, new_height, new_width in RESIZING:
         (x,) = draw(tuple(shape))
-        forms = (functools.partial(form, size=(new_height, new_width)) for form in (plain_resize, resize_by_taps))
+        forms = (
+            functools.partial(form, size=(new_height, new_width)) for form in (bilinear_resize.plain, weighted_sum)
+        )
         name = f"resizing, {'x'.join(map(str, shape[:3]))}, {shape[3]} channels, to {new_height}x{new_width}"
         show(name, *forms, x)
     logits, offsets = draw((1, 64, 128, 19), (1, 512, 1024, 2))
     name = "labels by GUM, 64x128 to 512x1024, 19 classes"
-    show(name, lambda *a: guided_upsample(*a).argmax(-1), sampling.guided_argmax, logits, offsets)
+    show(name, in_plain_ops(guided_argmax), guided_argmax, logits, offsets)
     sampler_gradients()
     norm_gradients()
     if importlib.util.find_spec("gun_jax_onednn"):

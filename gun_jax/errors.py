@@ -1,4 +1,4 @@
-"""The one exception that means: what the user handed in cannot be used."""
+"""The exception for input of the user that cannot be used, and checks that raise it."""
 
 import difflib
 import numbers
@@ -10,18 +10,18 @@ import jax.export
 
 
 class InputError(ValueError):
-    """Bad input: its message is one line that says what, where, what was expected and the remedy.
+    """Bad input. The message is one line: what, where, what was expected, and the remedy.
 
-    The programs print it as it is and exit with status 2; any other exception is a defect and keeps its traceback.
+    The programs print it and exit with status 2. Any other exception is a defect and keeps its traceback.
     """
 
 
 class InputWarning(UserWarning):
-    """What was handed in can be used, but not as a user would expect; the programs print its message as a line."""
+    """Input that can be used, but not as a user would expect. The programs print the message on one line."""
 
 
 def one_of(value: Any, choices: Collection[str]) -> str:
-    """What to expect in place of a value that is none of the choices: all of them, and the nearest."""
+    """For a message: all choices, and the one nearest to a value that is none of them."""
     near = difflib.get_close_matches(str(value), choices, 1)
     return f"one of {', '.join(choices)}" + (f" (did you mean {near[0]!r}?)" if near else "")
 

@@ -16,7 +16,8 @@ from jax.extend import core
 from onnx import TensorProto, helper, numpy_helper
 
 from gun_jax.errors import InputError
-from gun_jax.ops.resizing import RESIZE_CALL, resize
+from gun_jax.ops.dispatch import plain_ops
+from gun_jax.ops.resizing import bilinear_resize, resize
 
 OPSET = 18  # the first in which Resize has axes
 _IR_VERSION = 10  # readers of this opset know it
@@ -88,7 +89,8 @@ def convert(
     Raises:
       InputError: the function has an operation that is not supported.
     """
-    closed = jax.make_jaxpr(function)(example)
+    with plain_ops():
+        closed = jax.make_jaxpr(function)(example)
     results = _Interpreter(graph).run(closed.jaxpr, closed.consts, [name], "")
     return list(zip(results, (shape.shape for shape in closed.out_avals), strict=True))
 
@@ -115,12 +117,7 @@ class _Interpreter:
     def _equation(self, equation: Any, inputs: list, where: str) -> list:
         kind = equation.primitive.name
         params = equation.params
-        if kind == "platform_index":  # the plain form, which is the last one
-            return [np.int32(len(params["platforms"]) - 1)]
-        if kind == "cond" and not isinstance(inputs[0], str):
-            branch = params["branches"][int(inputs[0])]
-            return self.run(branch.jaxpr, branch.consts, inputs[1:], where)
-        if kind == "jit" and params["name"] == RESIZE_CALL and isinstance(inputs[0], str):
+        if kind == "jit" and params["name"] == bilinear_resize.__name__ and isinstance(inputs[0], str):
             source, target = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
             return [self._resize(inputs[0], source, target, where)]
         inner = params.get("jaxpr") or params.get("call_jaxpr")

@@ -37,7 +37,7 @@ def onnx_network(
     example = jax.ShapeDtypeStruct((1, *image_size, 3), jnp.uint8)
     (low, (_, height, width, _)), *offsets = convert(graph, upsampled, images, example)
     if offsets:
-        labels = _guided_labels(graph, model.method, low, (height, width), offsets[0][0], output_size)
+        labels = _guided_labels(graph, model, low, (height, width), offsets[0][0], output_size)
     else:
         sizes = graph.constant(np.asarray(output_size, np.int64))
         up = graph.add("Resize", [low, "", "", sizes], mode="linear", axes=[2, 3])
@@ -49,23 +49,24 @@ def onnx_network(
 
 
 def _guided_labels(
-    graph: Graph, method: str, low: str, low_size: tuple[int, int], offsets: str, output_size: tuple[int, int]
+    graph: Graph, model: GUN, low: str, low_size: tuple[int, int], offsets: str, output_size: tuple[int, int]
 ) -> str:
     """`gun_jax.ops.sampling.guided_argmax`; its pixel coordinates become GridSample's, which run from -1 to 1."""
     height, width = low_size
     table = graph.add("Transpose", [offsets], "gum", perm=[0, 2, 3, 1])  # (B, H', W', 2)
     scaled = graph.add("Mul", [table, graph.constant(np.asarray([2 / width, 2 / height], np.float32))], "gum")
-    x = (2 * regular_grid(width, output_size[1]) + 1) / width - 1
-    y = (2 * regular_grid(height, output_size[0]) + 1) / height - 1
+    x = (2 * regular_grid(width, output_size[1], model.align_corners) + 1) / width - 1
+    y = (2 * regular_grid(height, output_size[0], model.align_corners) + 1) / height - 1
     columns = np.stack([x, np.zeros_like(x)], -1)[None, None]  # (1, 1, W', 2)
     rows = np.stack([np.zeros_like(y), y], -1)[None, :, None]  # (1, H', 1, 2)
     grid = graph.add("Add", [scaled, graph.constant(columns)], "gum")
     grid = graph.add("Add", [grid, graph.constant(rows)], "gum")
-    if method == "nearest":  # decided on the small map
+    if model.method == "nearest":  # decided on the small map
         low = graph.add("ArgMax", [low], "gum", axis=1, keepdims=1)
         low = graph.add("Cast", [low], "gum", to=onnx.TensorProto.FLOAT)
-    sample = {"mode": method, "padding_mode": "border", "align_corners": 0}
+    # `align_corners` is in the grid already.
+    sample = {"mode": model.method, "padding_mode": model.padding, "align_corners": 0}
     sampled = graph.add("GridSample", [low, grid], "gum", **sample)
-    if method == "nearest":
+    if model.method == "nearest":
         return graph.add("Squeeze", [sampled, graph.constant(np.asarray([1], np.int64))], "gum")
     return graph.add("ArgMax", [sampled], "gum", axis=1, keepdims=0)

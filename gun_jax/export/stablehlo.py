@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from gun_jax.data.images import normalise
 from gun_jax.models import GUN
 from gun_jax.models.folding import fold_batch_norm
+from gun_jax.ops.dispatch import plain_ops
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 MIN_SIDE = 16  # pixels; smaller images would need special cases at every level
@@ -27,5 +28,6 @@ def stablehlo_network(model: GUN, variables: dict[str, Any]) -> bytes:
 
     constraints = [f"height >= {MIN_SIDE}", f"width >= {MIN_SIDE}"]
     shape = jax.export.symbolic_shape("batch, height, width, 3", constraints=constraints)
-    exported = jax.export.export(jax.jit(label), platforms=PLATFORMS)(jax.ShapeDtypeStruct(shape, jnp.uint8))
+    with plain_ops():
+        exported = jax.export.export(jax.jit(label), platforms=PLATFORMS)(jax.ShapeDtypeStruct(shape, jnp.uint8))
     return bytes(exported.serialize())

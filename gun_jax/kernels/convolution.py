@@ -65,8 +65,8 @@ def _by_winograd(x: jax.Array, kernel: jax.Array, dilation: int, multiply: winog
 
 def _by_matmul(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> jax.Array:
     """XLA's convolution, but the matrix product that a 1x1 one is, and matrix products for gradients where they win."""
-    geometry = {"stride": stride, "padding": padding, "dilation": dilation}
-    plain = functools.partial(convolve.plain, **geometry)
+    geometry: dict[str, int] = {"stride": stride, "padding": padding, "dilation": dilation}
+    plain: Forward = functools.partial(convolve.plain, stride=stride, padding=padding, dilation=dilation)
     size, _, inputs, outputs = kernel.shape
     wide = inputs >= MIN_CHANNELS_SHIFT_MATMUL
     pointwise = (size, stride, padding) == (1, 1, 0)
@@ -99,8 +99,8 @@ def _pull_back(forward: Forward) -> Backward:
 
 def _with_gradients(forward: Forward, backward: Backward) -> Forward:
     """`forward` with gradients by `backward`; nothing but input and kernel is kept for it."""
-    function = jax.custom_vjp(forward)
-    function.defvjp(
-        lambda x, kernel: (forward(x, kernel), (x, kernel)), lambda saved, gradient: backward(*saved, gradient)
+    differentiable: Any = jax.custom_vjp(forward)
+    differentiable.defvjp(
+        lambda x, kernel: (forward(x, kernel), (x, kernel)), lambda saved, gradient: backward(*(*saved, gradient))
     )
-    return function
+    return differentiable

@@ -1,25 +1,25 @@
-"""Convolution to few channels, a block of outputs at a time.
+"""Convolution to few channels, which computes a block of neighbouring outputs together.
 
-XLA's CPU form is a matrix product with one row a place and one column a channel, and few columns leave most of a
-processor's vectors empty. A block of b x b neighbouring outputs reads one window of the map. Taken as b x b times as
-many channels of a convolution with that window as its kernel and the block as its stride, in which each output has the
-kernel at its place among zeros, it is the same sum: (b - 1) stride + k taps an axis in place of k, at full vectors.
+XLA's CPU form is a matrix product with one row for each place and one column for each channel. Few columns leave most of
+a processor's vectors empty. Here the b x b outputs of a block become channels of a convolution with the block as its
+stride. Its kernel covers the window that the block reads; each output has the original kernel at its own place there,
+among zeros. The sum is the same, with (b - 1) stride + k taps along an axis in place of k, and with full vectors.
 """
 
 import jax
 import jax.numpy as jnp
 
-_MULTIPLE = 4  # of channels, by zeros among them: XLA is slower at other numbers
+_MULTIPLE = 4  # of channels; zeros fill them up, since XLA is slower at other numbers
 
 
 def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, block: int) -> jax.Array:
     """Convolves (B, H, W, Cin) with a kernel (k, k, Cin, Cout), padded with zeros on both sides: (B, H', W', Cout).
 
     Args:
-      x: the map.
-      kernel: not dilated.
+      x: the input.
+      kernel: without dilation.
       stride, padding: of the convolution.
-      block: outputs along an axis that are computed together.
+      block: side of a block, in outputs.
     """
     inputs, outputs = kernel.shape[2:]
     more = -inputs % _MULTIPLE if inputs > _MULTIPLE else 0
@@ -46,7 +46,7 @@ def _window(size: int, stride: int, block: int) -> tuple[int, int]:
 
 
 def _at_all_places(kernel: jax.Array, stride: int, block: int) -> jax.Array:
-    """The kernel where each output of a block has it in the block's window: (window, window, Cin, block^2, Cout)."""
+    """The kernel at its place in the window, for each output of a block: (window, window, Cin, block^2, Cout)."""
     room = (block - 1) * stride
     starts = range(0, room + 1, stride)
     placed = [

@@ -1,14 +1,14 @@
 """3x3 convolutions at stride 1 with a quarter of the multiplications: Winograd's minimal filtering, F(4x4, 3x3).
 
-An output tile of 4x4 pixels is computed from its 6x6 inputs by 36 products a pair of channels, in place of 144: inputs,
-kernel and products pass through small constant matrices (S. Winograd, "Arithmetic complexity of computations", 1980;
-A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016), and what lies between is one
-matrix product for each of the 36 positions. The matrices come from the Toom-Cook construction; its points are chosen
-for float32, in which the error is a fifth of that with the customary 0, 1, -1, 2, -2 (docs/performance.md). Along an
-axis that tiles of 3 pixels cover with fewer inputs, they take the place of those of 4.
+An output tile of 4x4 pixels is computed from its 6x6 inputs by 36 products for each pair of channels, in place of 144.
+Inputs, kernel and products are multiplied by small constant matrices (S. Winograd, "Arithmetic complexity of
+computations", 1980; A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016). Between these
+transforms there is one matrix product for each of the 36 positions. The matrices come from the Toom-Cook construction.
+Its points are chosen for float32: the error is a fifth of that with the customary 0, 1, -1, 2, -2
+(docs/performance.md). Tiles of 3 pixels are used along an axis that they cover with fewer inputs.
 
 A convolution of dilation d is d x d separate ones, each of every d-th row and column: the axes (tile, phase) of the
-arrays below, in which S x T is the size of the inputs of a tile, 6 x 6 as a rule.
+arrays below. S x T is the size of the inputs of a tile, usually 6 x 6.
 """
 
 import dataclasses
@@ -16,7 +16,6 @@ import functools
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.export
 import jax.numpy as jnp
 import numpy as np
 
@@ -56,7 +55,7 @@ class _Axis:
 
     Attributes:
       tile: output pixels of a tile along this axis.
-      tiles: how many, in each phase of the dilation.
+      tiles: their number, in each phase of the dilation.
       output, kernel, data: matrices of `toom_cook`.
     """
 
@@ -72,13 +71,13 @@ class _Axis:
 
 
 def _axis(length: int, dilation: int) -> _Axis:
-    """The tiles that read the fewest inputs to cover `length` pixels; those of 4 where an export leaves it open."""
+    """The tiles that cover `length` pixels and read the fewest inputs."""
     tiles = {tile: -(-length // (tile * dilation)) for tile in POINTS}
-    tile = 4 if jax.export.is_symbolic_dim(length) else min(tiles, key=lambda tile: tiles[tile] * (tile + KERNEL - 1))
+    tile = min(tiles, key=lambda tile: tiles[tile] * (tile + KERNEL - 1))
     return _Axis(tile, tiles[tile], *toom_cook(POINTS[tile]))
 
 
-# Multiplies n pairs of matrices, summed over an axis, 1 or 2, of each: (n, a, b), (n, c, d), axis, axis to (n, ., .).
+# Multiplies n pairs of matrices (n, a, b) and (n, c, d), summed over an axis, 1 or 2, of each: (n, ., .).
 Multiply = Callable[[jax.Array, jax.Array, int, int], jax.Array]
 
 
@@ -87,8 +86,8 @@ def multiply(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int)
     return jax.lax.dot_general(left, right, (((left_axis,), (right_axis,)), ((0,), (0,))))
 
 
-# Inlined, the transformed kernels of all convolutions, 4 times their size, would be computed at the start, where they
-# wait for nothing, and lie in memory together. And what is called with the same shapes is traced once.
+# Inlined, the transformed kernels of all convolutions, 4 times their size, would be computed at the start and lie in
+# memory together. As calls, those with the same shapes are also traced only once.
 _as_a_call = noinline("dilation", "multiply")
 
 
@@ -105,12 +104,12 @@ def convolve(x: jax.Array, kernel: jax.Array, *, dilation: int, multiply: Multip
 def input_gradient(
     kernel: jax.Array, gradient: jax.Array, *, dilation: int, multiply: Multiply = multiply
 ) -> jax.Array:
-    """The gradient (B, H, W, Cin) of what was convolved: `gradient` (B, H, W, Cout) with the kernel turned around."""
+    """The gradient (B, H, W, Cin) of the input: `gradient` (B, H, W, Cout) convolved with the flipped kernel."""
     return _convolve(gradient, kernel[::-1, ::-1], 2, dilation, multiply)
 
 
 def _convolve(x: jax.Array, kernel: jax.Array, contracted: int, dilation: int, multiply: Multiply) -> jax.Array:
-    """`kernel` is (3, 3, a, b); `contracted` tells which has the channels of x, 1 for a, 2 for b."""
+    """`kernel` is (3, 3, a, b); the channels of x are summed over a if `contracted` is 1, over b if it is 2."""
     batch, height, width, channels = x.shape
     rows, columns = _axis(height, dilation), _axis(width, dilation)
     data = _data_tiles(x, rows, columns, dilation)  # (S, T, B, rows, d, columns, d, C)
@@ -129,10 +128,10 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array, *, dilation: int, multipl
     """The gradient (3, 3, Cin, Cout) of the kernel: `convolve`'s steps transposed.
 
     Args:
-      x: (B, H, W, Cin), what was convolved.
-      gradient: (B, H, W, Cout), of the result.
+      x: (B, H, W, Cin), the input.
+      gradient: (B, H, W, Cout), of the output.
       dilation: of the convolution.
-      multiply: what does the products.
+      multiply: the matrix product to use.
     """
     rows, columns = _axis(x.shape[1], dilation), _axis(x.shape[2], dilation)
     places = rows.inputs * columns.inputs
@@ -181,7 +180,7 @@ def _output_tiles(gradient: jax.Array, rows: _Axis, columns: _Axis, dilation: in
 
 
 def _combine(matrix: np.ndarray, parts: Sequence[jax.Array]) -> list[jax.Array]:
-    """Multiplies a constant matrix with a list of arrays: sums, which the compiler joins, and no zero terms."""
+    """Multiplies a constant matrix with a list of arrays, by sums without the terms that are zero."""
     return [
         functools.reduce(
             jnp.add, (part * np.asarray(factor, part.dtype) for factor, part in zip(row, parts, strict=True) if factor)

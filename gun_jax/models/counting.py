@@ -1,4 +1,4 @@
-"""What a network amounts to, without running it: parameters, multiply-adds, receptive fields."""
+"""Parameter, multiply-add and receptive-field counts of a network, without running it."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -11,12 +11,13 @@ from gun_jax.models.drn import DILATIONS, LEVELS, STRIDES, VARIANTS
 from gun_jax.models.encoder import ENCODERS, HIGH_RESOLUTION_LEVEL
 from gun_jax.models.fusion import FUSIONS
 from gun_jax.models.gun import GUN
+from gun_jax.ops.dispatch import plain_ops
 
 _OUTPUT_STRIDE = 8  # of a branch
 
 
 def parameters(params: Any) -> int:
-    """How many numbers a tree of parameters holds; its arrays may be abstract."""
+    """The number of parameters in a tree, whose arrays may be abstract."""
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
@@ -26,7 +27,9 @@ def multiply_adds(function: Callable, *arguments: Any) -> int:
     As is usual, one output number of a convolution counts kernel height x kernel width x input channels, at the borders
     too; batch norm, activations, resizing and sampling are not counted.
     """
-    return sum(map(_of_convolution, _convolutions(jax.make_jaxpr(function)(*arguments).jaxpr)))
+    with plain_ops():
+        jaxpr = jax.make_jaxpr(function)(*arguments).jaxpr
+    return sum(map(_of_convolution, _convolutions(jaxpr)))
 
 
 def _convolutions(jaxpr: Any) -> Iterator[Any]:
@@ -35,10 +38,6 @@ def _convolutions(jaxpr: Any) -> Iterator[Any]:
             yield equation
         for value in equation.params.values():
             inners = value if isinstance(value, tuple | list) else (value,)
-            if (
-                equation.primitive.name == "cond"
-            ):  # one of the branches runs; the last has the plain form of convolutions
-                inners = inners[-1:]
             for inner in inners:
                 inner = getattr(inner, "jaxpr", inner)  # closed or open
                 if hasattr(inner, "eqns"):
@@ -56,7 +55,7 @@ def receptive_field(variant: str = "d22", last_level: int = LEVELS - 1) -> int:
 
     Args:
       variant: of the DRN.
-      last_level: the level whose output is asked for, 0 to 8.
+      last_level: the level of the output, 0 to 8.
 
     Raises:
       InputError: there is no such DRN or level.
@@ -64,7 +63,7 @@ def receptive_field(variant: str = "d22", last_level: int = LEVELS - 1) -> int:
     check_choice("receptive_field", "variant", variant, VARIANTS)
     if not 0 <= last_level < LEVELS:
         raise InputError(f"receptive_field: level {last_level}; expected 0 to {LEVELS - 1}")
-    field, step = 1, 1  # pixels, and how many of them lie between two neighbours of the output
+    field, step = 1, 1  # in pixels; the step is the distance of two neighbours of the output
     for level in range(last_level + 1):
         for kernel, stride in _kernels(variant, level):
             field += (kernel - 1) * DILATIONS[level] * step
@@ -89,10 +88,10 @@ def _kernels(variant: str, level: int) -> Iterator[tuple[int, int]]:
 
 
 def receptive_fields(model: GUN) -> tuple[int, int | None]:
-    """Sides of the squares of the whole image that a logit and an offset can see, in pixels of the image.
+    """Sides of the squares of the image that a logit and an offset can see, in pixels of the image.
 
-    The logits are those before upsampling, the offsets those before they are resized. A branch of factor s sees pixels
-    that are s of the image; what the averaging of resizing adds is not counted. None: the network has no offsets.
+    The logits are those before upsampling, the offsets those before they are resized. A pixel that a branch of factor s
+    sees counts as s pixels of the image; the reach of resizing is not counted. None: the network has no offsets.
     """
     branches = ENCODERS[model.encoder].factors
     coarsest, finest = branches[-1], branches[0]

@@ -27,7 +27,7 @@ DILATIONS = (1, 1, 1, 1, 1, 2, 4, 2, 1)
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """What distinguishes one DRN from another.
+    """The layers of a DRN.
 
     Attributes:
       blocks: blocks (or plain convolutions) at each of the nine levels.
@@ -51,8 +51,8 @@ VARIANTS = {
 class BatchNorm(nn.Module):
     """Batch normalisation over all but the last axis; eps 1e-5, statistics and arithmetic in float32.
 
-    Unlike `nn.BatchNorm` it can keep several sets of running statistics (one a branch, by name) beside one scale and
-    bias, and its running variance is the unbiased one, as in the framework that the published weights come from.
+    Unlike `nn.BatchNorm` it can keep several sets of running statistics (one for each branch, by name) with one scale and
+    bias. Its running variance is the unbiased one, as in PyTorch, from which the published weights come.
     """
 
     momentum: float = 0.9
@@ -60,12 +60,14 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool, statistics: str = "") -> jax.Array:
-        """Normalises x (..., C); `statistics` names the set of running statistics ("" is the only one by default)."""
+        """Normalises x (..., C) with the set of running statistics named `statistics`; by default there is only ""."""
         channels = x.shape[-1]
         suffix = f"_{statistics}" if statistics else ""
-        if self.has_variable("params", f"shift{suffix}"):  # what `fold_batch_norm` leaves
+        if self.has_variable("params", f"shift{suffix}"):  # from `fold_batch_norm`
             if train:
-                raise InputError("batch norm is folded into these variables; train with the ones that were folded")
+                raise InputError(
+                    "BatchNorm: batch norm is folded into these variables; train with the variables before folding"
+                )
             shift: jax.Array = self.get_variable("params", f"shift{suffix}")
             return (x * self.get_variable("params", f"factor{suffix}", 1.0) + shift).astype(x.dtype)
         scale = self.param("scale", nn.initializers.ones, (channels,))

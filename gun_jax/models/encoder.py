@@ -13,7 +13,7 @@ from gun_jax.models.drn import DRN, LEVELS
 from gun_jax.ops.resizing import resize
 
 FINE_LEVEL = 4  # the finer branches stop "before dilated convolutions"
-HIGH_RESOLUTION_LEVEL = 2  # "the last convolution before downsampling": what the guidance modules see
+HIGH_RESOLUTION_LEVEL = 2  # "the last convolution before downsampling": the input of the guidance modules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Encoder(nn.Module):
     Attributes:
       name_in_paper: one of `ENCODERS`.
       variant: of the DRN.
-      branch_norm: with shared parameters, "shared" keeps one set of batch-norm running statistics and "separate" one a
-        branch.
-      input_subsampling: by how much the images handed in are already subsampled (1, 2, 4).
+      branch_norm: with shared parameters, "shared" keeps one set of batch-norm running statistics and "separate" one
+        for each branch.
+      input_subsampling: the factor by which the images are subsampled already (1, 2, 4).
       width, dtype: as in `DRN`.
     """
 
@@ -61,7 +61,7 @@ class Encoder(nn.Module):
         branches = ENCODERS[self.name_in_paper]
         drn = {"variant": self.variant, "num_classes": None, "width": self.width, "dtype": self.dtype}
         if branches.shared:
-            self.drn = DRN(**drn)  # one submodule, called once a branch
+            self.drn = DRN(**drn)  # one submodule, called once for each branch
             self.drns = [self.drn] * len(branches.factors)
         else:
             self.drns = [DRN(**drn, name=f"drn{factor}") for factor in branches.factors]
@@ -71,8 +71,8 @@ class Encoder(nn.Module):
 
         Returns:
           The signals of the branches, finest first: level 4 of the finer branches (B, h, w, 128), level 8 of the
-          coarsest (B, h, w, 512), each at 1/8 of what the branch sees. And the high-resolution features for guidance:
-          level 2 of the finest branch (B, h', w', 32), at 1/2.
+          coarsest (B, h, w, 512), each at 1/8 of the image that the branch sees. Then the high-resolution features for
+          guidance: level 2 of the finest branch (B, h', w', 32), at 1/2.
 
         Raises:
           InputError: a branch would have to enlarge the images, or attributes that no encoder has.
@@ -92,15 +92,16 @@ class Encoder(nn.Module):
 
 
 def branch_size(size: Sequence[int], factor: int, input_subsampling: int) -> tuple[int, int]:
-    """Size (height, width) of what a branch of subsampling `factor` sees of an image of `size`.
+    """Size (height, width) of the image that a branch of subsampling `factor` sees of an image of `size`.
 
     Raises:
       InputError: the branch would have to enlarge the image.
     """
     if factor < input_subsampling:
         raise InputError(
-            f"a branch of subsampling {factor} would have to enlarge images that are subsampled by "
-            f"{input_subsampling} already; choose an encoder of coarser branches or hand in larger images"
+            f"Encoder: a branch of subsampling {factor} would have to enlarge images that are subsampled by "
+            f"{input_subsampling} already; use an encoder of coarser branches, or larger images with a smaller "
+            "input_subsampling"
         )
     height, width = (max(1, -(-side * input_subsampling // factor)) for side in size)
     return height, width

@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolutions before it, for networks that do not learn any more."""
+"""Batch norm folded into the convolutions before it, for inference."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,11 @@ from gun_jax.models.drn import BatchNorm
 
 
 def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Variables without batch norm that make the same network, up to rounding.
+    """Folds batch norm: variables without it, which make the same network up to rounding.
 
     With running statistics m, v, scale s and bias b, a convolution K and its norm make (x * K - m) s / sqrt(v + eps)
-    + b of x: again a convolution, of the kernel K s / sqrt(v + eps), and one bias. Where branches share a kernel but
-    not their statistics, the kernel stays, and each branch has a factor and a bias of its own.
+    + b of x. That is a convolution with the kernel K s / sqrt(v + eps), and a bias. Where branches share a kernel but not
+    their statistics, the kernel stays, and each branch has its own factor and bias.
 
     Args:
       variables: "params" and "batch_stats" of a `GUN` or a `DRN`, as `init` or `load_run` give them: dicts, or Flax's
@@ -24,15 +24,15 @@ def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, Any]:
       {"params": ...} for the same module's `apply` or `predict`, with `train=False`; float32.
 
     Raises:
-      InputError: a `ValueError`: there are no running statistics to fold, as when they are folded already, or they are
-        not those of these parameters.
+      InputError: a `ValueError`: there are no running statistics (e.g. they are folded already), or they are not those of
+        these parameters.
     """
     if not variables.get("batch_stats") or not variables.get("params"):
         raise InputError(
             "fold_batch_norm: no params and batch_stats to fold; expected the variables of a trained network"
         )
     try:
-        # As one program: by itself, each shape of kernel would be compiled, and kept.
+        # One program: without jit, JAX compiles and keeps one for each shape of kernel.
         return {"params": jax.jit(_fold)(variables["params"], variables["batch_stats"])}
     except KeyError as error:
         raise InputError(

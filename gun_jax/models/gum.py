@@ -94,8 +94,11 @@ class GuidedUpsampling(nn.Module):
 
 def _size(output_size: tuple[int, int] | None, high_resolution: jax.Array | None) -> tuple[int, ...]:
     """Height and width of the output."""
-    if output_size is None and high_resolution is None:
+    if output_size is not None:
+        size: tuple[int, ...] = output_size
+    elif high_resolution is not None:
+        size = high_resolution.shape[1:3]
+    else:
         raise InputError("GuidedUpsampling: no output_size; expected (height, width), or high_resolution for its size")
-    size = output_size if output_size is not None else high_resolution.shape[1:3]
     check_size("GuidedUpsampling", "output_size", size)
     return size

@@ -54,7 +54,7 @@ class GUN(nn.Module):
 
     def setup(self) -> None:
         self._check_attributes()
-        common = {"width": self.width, "dtype": self.dtype}
+        common: dict[str, Any] = {"width": self.width, "dtype": self.dtype}
         self.encode = Encoder(self.encoder, self.variant, self.branch_norm, self.input_subsampling, **common)
         branches = len(ENCODERS[self.encoder].factors)
         self.fusions = [
@@ -71,8 +71,9 @@ class GUN(nn.Module):
             name="classifier",
         )
         if self.guidance is not None:
-            sampler = {"method": self.method, "align_corners": self.align_corners, "padding": self.padding}
-            self.gum = GuidedUpsampling(self.guidance, **sampler, **common)
+            self.gum = GuidedUpsampling(
+                self.guidance, self.method, align_corners=self.align_corners, padding=self.padding, **common
+            )
 
     def __call__(self, images: jax.Array, train: bool = False, output_size: Size | None = None) -> jax.Array:
         """Logits of images.

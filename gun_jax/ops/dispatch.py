@@ -14,7 +14,9 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import jax
 import jax.export
 
-Parameters, Result = ParamSpec("Parameters"), TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+Form = TypeVar("Form", bound=Callable)
 
 # `jax.jit` keeps programs apart by the value of such a context. None: as the environment says.
 _plain_ops = jax.make_user_context(None)
@@ -35,12 +37,14 @@ def plain_ops(enabled: bool = True) -> AbstractContextManager[None]:
 class Op(Generic[Parameters, Result]):
     """An operation: the plain form, and the form for CPUs where one is registered. A call takes the one that suits."""
 
+    __name__: str
+
     def __init__(self, plain: Callable[Parameters, Result]):
         self.plain = plain
         self._on_cpu: Callable[Parameters, Result] | None = None
         functools.update_wrapper(self, plain)
 
-    def on_cpu(self, form: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    def on_cpu(self, form: Form) -> Form:
         """A decorator that registers the form for CPUs. It takes and returns what the plain one does."""
         self._on_cpu = form
         return form

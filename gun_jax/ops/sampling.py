@@ -59,8 +59,10 @@ def guided_upsample(
     """
     _check(features, offsets, method, padding)
     x, y = coordinates(features.shape[1:3], offsets, align_corners)
-    sample = {"bilinear": bilinear, "nearest": nearest_straight_through if straight_through else nearest}[method]
-    upsampled = sample(features, x, y, padding)
+    if method == "bilinear":
+        upsampled = bilinear(features, x, y, padding)
+    else:
+        upsampled = (nearest_straight_through if straight_through else nearest)(features, x, y, padding)
     chex.assert_equal_shape_prefix([upsampled, offsets], 3)
     chex.assert_equal(upsampled.dtype, features.dtype)
     return upsampled

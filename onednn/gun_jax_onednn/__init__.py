@@ -1,8 +1,7 @@
 """Convolutions and matrix products of oneDNN (Apache 2.0, github.com/uxlfoundation/oneDNN) in JAX programs on x86 CPUs.
 
-All arrays are float32, images NHWC, kernels HWIO. The functions can be compiled, mapped over, and differentiated in
-reverse mode. Programs with them run on CPUs only, and one that is split over several devices gathers their arrays on
-each.
+All arrays are float32, images NHWC, kernels HWIO. The functions work under jit, vmap and reverse-mode differentiation.
+Programs with them run on CPUs only. A program that is sharded over several devices gathers the arrays on each device.
 """
 
 import ctypes
@@ -50,7 +49,7 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilatio
 def input_gradient(
     kernel: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int, padding: int, dilation: int
 ) -> jax.Array:
-    """The gradient of what was convolved, of `shape` (B, H, W, Cin), from that of the result (B, H', W', Cout)."""
+    """The gradient of the input, of `shape` (B, H, W, Cin), from that of the output (B, H', W', Cout)."""
     return _call("input_gradient", shape, kernel, gradient, **_geometry(stride, padding, dilation))
 
 
@@ -58,8 +57,8 @@ def input_gradient(
 def kernel_gradient(
     x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int, padding: int, dilation: int
 ) -> jax.Array:
-    """The gradient of the kernel, of `shape` (k, k, Cin, Cout), from x (B, H, W, Cin) and that of the result."""
-    # Of the pixels that were read alone: with a stride, oneDNN 3.2 writes out of bounds at some numbers of channels.
+    """The gradient of the kernel, of `shape` (k, k, Cin, Cout), from x (B, H, W, Cin) and that of the output."""
+    # Only the pixels that were read: with a stride, oneDNN 3.2 writes out of bounds at some numbers of channels.
     if shape[0] == 1 and stride > 1:
         framed = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
         x, stride, padding = framed[:, ::stride, ::stride], 1, 0
@@ -68,7 +67,7 @@ def kernel_gradient(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def multiply(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int) -> jax.Array:
-    """Matrix products of n pairs, summed over an axis, 1 or 2, of each: the other axes of both are the result's.
+    """Products of n pairs of matrices, summed over an axis, 1 or 2, of each: (n, other axis of left, of right).
 
     Raises:
       ValueError: another number of pairs, or axes of other lengths.
@@ -88,7 +87,7 @@ def _call(name: str, shape: tuple[int, ...], *arrays: jax.Array, **attributes: A
     return jax.ffi.ffi_call(f"gun_jax_onednn_{name}", result, vmap_method="sequential")(*arrays, **attributes)
 
 
-# All four are linear in each of their arrays, so the gradients of each are some of the others.
+# All four are linear in each array, so the gradients of each are others of the four.
 
 
 def _gradients_of_convolve(*saved: Any) -> tuple[jax.Array, jax.Array]:

@@ -9,8 +9,10 @@ import pytest
 from reference_models import quick_jit
 
 import gun_jax
+from gun_jax import plain_ops
 from gun_jax.export.stablehlo import stablehlo_network
 from gun_jax.kernels import winograd
+from gun_jax.kernels.onednn import use_onednn
 from gun_jax.ops.convolution import convolve
 from gun_jax.training.state import create_state
 from gun_jax.training.step import batch_sharding, data_mesh, make_train_step, replicated
@@ -33,16 +35,13 @@ CASES = [  # height, width, channels in and out, kernel, stride, dilation
 ]
 
 
+plain = convolve.plain
+
+
 @pytest.fixture(autouse=True)
-def in_use(monkeypatch):
-    monkeypatch.setenv("GUN_ONEDNN", "1")
-
-
-def plain(x, kernel, stride, padding, dilation):
-    return jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), [(padding, padding)] * 2, rhs_dilation=(dilation, dilation),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )  # fmt: skip
+def in_use():
+    with use_onednn(True):
+        yield
 
 
 def example(height, width, into, out, size, stride, dilation):
@@ -101,12 +100,13 @@ def test_a_network_s_convolution_and_its_gradients_call_it(case):
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
 
 
-def test_what_is_not_float32_or_not_wanted_does_not(monkeypatch):
+def test_another_dtype_does_not_call_it_and_neither_does_a_program_without_it():
     x, kernel, back, geometry = example(*CASES[2])
     halves = [jnp.asarray(array, jnp.bfloat16) for array in (x, kernel, back)]
     assert not calls(lambda x, kernel, back: gradients(convolve, x, kernel, back, geometry), *halves)
-    monkeypatch.setenv("GUN_ONEDNN", "0")
-    assert not calls(lambda x, kernel: gradients(convolve, x, kernel, back, geometry), x, kernel)
+    for without in (use_onednn(False), plain_ops()):
+        with without:
+            assert not calls(lambda x, kernel: gradients(convolve, x, kernel, back, geometry), x, kernel)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def network(random_variables):
     return model, random_variables(model), image
 
 
-def test_a_network_that_calls_it_gives_the_logits_that_it_gives_without(network, monkeypatch):
+def test_a_network_that_calls_it_gives_the_logits_that_it_gives_without(network):
     model, variables, image = network
     folded = gun_jax.fold_batch_norm(variables)
 
@@ -130,20 +130,21 @@ def test_a_network_that_calls_it_gives_the_logits_that_it_gives_without(network,
         )
 
     assert calls(logits, image) > 60
-    found = quick_jit(logits)(image)
-    monkeypatch.setenv("GUN_ONEDNN", "0")
-    expected = quick_jit(lambda image: logits(image))(image)
+    run = quick_jit(logits)
+    found = run(image)
+    with use_onednn(False):
+        expected = run(image)
     for ours, theirs in zip(found[:2], expected[:2], strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max(), rtol=0)
     assert np.mean(found[2] == expected[2]) > 0.999
 
 
-def test_an_exported_network_does_not(network):
+def test_an_exported_network_does_not_call_it(network):
     model, variables, _ = network
     assert "gun_jax_onednn" not in jax.export.deserialize(stablehlo_network(model, variables)).mlir_module()
 
 
-def test_neither_does_one_that_is_written_as_onnx(network):
+def test_a_network_written_as_onnx_does_not_call_it(network):
     onnx_network = pytest.importorskip("gun_jax.export.onnx_network").onnx_network
     model, variables, _ = network
     kinds = {node.op_type for node in onnx_network(model, variables, (48, 64), (48, 64)).graph.node}
@@ -160,16 +161,18 @@ def test_gradients_under_vmap_are_those_of_a_loop():
 
 
 @pytest.mark.parametrize("case", [CASES[2], (5, 6, 128, 128, 3, 1, 1)])
-def test_gradients_can_be_differentiated_again(case, monkeypatch):
+def test_gradients_can_be_differentiated_again(case):
     x, kernel, back, geometry = example(*case)
 
     def steepness(x, kernel):
         of_x, of_kernel = gradients(convolve, x, kernel, back, geometry)
         return jnp.square(of_x).mean() + jnp.square(of_kernel).mean()
 
-    twice = quick_jit(jax.grad(steepness, (0, 1)))(x, kernel)
-    monkeypatch.setenv("GUN_ONEDNN", "0")
-    for found, expected in zip(twice, quick_jit(jax.grad(lambda *a: steepness(*a), (0, 1)))(x, kernel), strict=True):
+    run = quick_jit(jax.grad(steepness, (0, 1)))
+    twice = run(x, kernel)
+    with plain_ops():
+        without = run(x, kernel)
+    for found, expected in zip(twice, without, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max() + 1e-12, rtol=0)
 
 
@@ -195,7 +198,7 @@ def test_shapes_that_do_not_fit_are_refused_by_name():
 
 
 @pytest.mark.slow
-def test_a_step_of_training_is_the_same_with_it_and_without(monkeypatch):
+def test_a_step_of_training_is_the_same_with_it_and_without():
     network, optimizer, mesh = gun_jax.GUN(3, width=0.2), optax.sgd(0.1), data_mesh()
     rng = np.random.default_rng(0)
     batch = {
@@ -208,8 +211,8 @@ def test_a_step_of_training_is_the_same_with_it_and_without(monkeypatch):
         return make_train_step(network, optimizer, mesh)(state, jax.device_put(batch, batch_sharding(mesh)))
 
     (with_it, outcome) = step()
-    monkeypatch.setenv("GUN_ONEDNN", "0")
-    (without, expected) = step()
+    with use_onednn(False):
+        (without, expected) = step()
     np.testing.assert_allclose(outcome.loss, expected.loss, rtol=1e-5)
     for ours, theirs in zip(jax.tree.leaves(with_it.params), jax.tree.leaves(without.params), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
