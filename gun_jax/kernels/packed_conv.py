@@ -1,7 +1,7 @@
 """Convolution to few channels, which computes a block of neighbouring outputs together.
 
-XLA's CPU form is a matrix product with one row for each place and one column for each channel. Few columns leave most of
-a processor's vectors empty. Here the b x b outputs of a block become channels of a convolution with the block as its
+XLA's CPU form is a matrix product with one row for each place and one column for each channel. Few columns leave most
+of a processor's vectors empty. Here the b x b outputs of a block become channels of a convolution with the block as its
 stride. Its kernel covers the window that the block reads; each output has the original kernel at its own place there,
 among zeros. The sum is the same, with (b - 1) stride + k taps along an axis in place of k, and with full vectors.
 """

@@ -2,7 +2,7 @@
 
 An output tile of 4x4 pixels is computed from its 6x6 inputs by 36 products for each pair of channels, in place of 144.
 Inputs, kernel and products are multiplied by small constant matrices (S. Winograd, "Arithmetic complexity of
-computations", 1980; A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016). Between these
+computations", 1980; A. Lavin and S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016). Between the
 transforms there is one matrix product for each of the 36 positions. The matrices come from the Toom-Cook construction.
 Its points are chosen for float32: the error is a fifth of that with the customary 0, 1, -1, 2, -2
 (docs/performance.md). Tiles of 3 pixels are used along an axis that they cover with fewer inputs.

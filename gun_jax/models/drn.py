@@ -51,8 +51,8 @@ VARIANTS = {
 class BatchNorm(nn.Module):
     """Batch normalisation over all but the last axis; eps 1e-5, statistics and arithmetic in float32.
 
-    Unlike `nn.BatchNorm` it can keep several sets of running statistics (one for each branch, by name) with one scale and
-    bias. Its running variance is the unbiased one, as in PyTorch, from which the published weights come.
+    Unlike `nn.BatchNorm` it can keep several sets of running statistics (one for each branch, by name) with one scale
+    and bias. Its running variance is the unbiased one, as in PyTorch, from which the published weights come.
     """
 
     momentum: float = 0.9
@@ -66,7 +66,7 @@ class BatchNorm(nn.Module):
         if self.has_variable("params", f"shift{suffix}"):  # from `fold_batch_norm`
             if train:
                 raise InputError(
-                    "BatchNorm: batch norm is folded into these variables; train with the variables before folding"
+                    "BatchNorm: batch norm is folded into these variables; train with those before folding"
                 )
             shift: jax.Array = self.get_variable("params", f"shift{suffix}")
             return (x * self.get_variable("params", f"factor{suffix}", 1.0) + shift).astype(x.dtype)

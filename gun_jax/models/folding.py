@@ -13,8 +13,8 @@ def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, Any]:
     """Folds batch norm: variables without it, which make the same network up to rounding.
 
     With running statistics m, v, scale s and bias b, a convolution K and its norm make (x * K - m) s / sqrt(v + eps)
-    + b of x. That is a convolution with the kernel K s / sqrt(v + eps), and a bias. Where branches share a kernel but not
-    their statistics, the kernel stays, and each branch has its own factor and bias.
+    + b of x. That is a convolution with the kernel K s / sqrt(v + eps), and a bias. Where branches share a kernel but
+    not their statistics, the kernel stays, and each branch has its own factor and bias.
 
     Args:
       variables: "params" and "batch_stats" of a `GUN` or a `DRN`, as `init` or `load_run` give them: dicts, or Flax's
@@ -24,8 +24,8 @@ def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, Any]:
       {"params": ...} for the same module's `apply` or `predict`, with `train=False`; float32.
 
     Raises:
-      InputError: a `ValueError`: there are no running statistics (e.g. they are folded already), or they are not those of
-        these parameters.
+      InputError: a `ValueError`: there are no running statistics (e.g. they are folded already), or they are not
+        those of these parameters.
     """
     if not variables.get("batch_stats") or not variables.get("params"):
         raise InputError(
