@@ -21,10 +21,7 @@ from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.ops.losses import cross_entropy
 from gun_jax.programs import command_line
 from gun_jax.runs.loading import load_checkpoint, on_one_image
-from gun_jax.training.step import cross_entropy
 from gun_jax.visualisation import best_crop, colorize, offset_colors, render, write_png
-from gun_jax.runs.loading import load_checkpoint
-from gun_jax.visualisation import colorize, most_mended, offset_colors, write_png
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Workdir of a trained network, for gum_boundary.png.")
 _OUTPUT = flags.DEFINE_string("output", "docs/images", "Folder of the images.")
