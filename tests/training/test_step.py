@@ -178,7 +178,8 @@ from gun_jax.training.state import TrainState
 from gun_jax.training.step import make_train_step, replicated, batch_sharding
 
 config = default_config()
-config.model.input_subsampling, config.model.width, config.optimizer.peak_rate = 2, 0.1, 0.05
+config.model.input_subsampling, config.model.width, config.optimizer.peak_rate = 2, 0.05, 0.05
+assert (config.model.encoder, config.model.fusion, config.model.guidance) == ("enc24shared", "postproc_sum", "fusion")
 model = build_model(config.model, 19)
 optimizer = sgd(config.optimizer, learning_rate(config.optimizer, 100, 1000))
 rng = np.random.default_rng(0)
