@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What `make install` brings; `make install EXTRAS=test,export,cuda` on a machine with NVIDIA GPUs.
+# Extras to install; `make install EXTRAS=test,export,cuda` on a machine with NVIDIA GPUs.
 EXTRAS ?= test,export
 DEMO := runs/demo
 
@@ -16,14 +16,12 @@ demo: install
 test: install
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
-# With PyTorch and TensorFlow, which some tests compare with: a few GB. And with all of XLA's optimisations.
+# The slow tests as well, with all of XLA's optimisations. Some compare with PyTorch and TensorFlow: a few GB to install.
 test-all:
 	$(MAKE) install EXTRAS=test,export,docs,tfds,parity
-	test "$$(uname -sm)" != "Linux x86_64" || $(MAKE) onednn
 	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/pytest -n 2 --dist loadfile -m "not soak"
 
-# What can go wrong, tried: kills, full disks, broken data, several processes; then half an hour of training, alone. A
-# table at the end.
+# Tests of faults: kills, full disks, broken data, several processes; then half an hour of training, alone. Prints a table.
 FAULTS := .pytest_cache/faults
 test-faults: install
 	rm -rf $(FAULTS)
@@ -31,9 +29,8 @@ test-faults: install
 	$(BIN)/pytest -vv -s -m soak --junitxml=$(FAULTS)/soak.xml; soak=$$?; \
 	$(BIN)/python tests/faults/table.py $(FAULTS)/faults.xml $(FAULTS)/soak.xml; exit $$((faults + soak))
 
-# The network that comes with the package: make pretrained CAMVID=folder, an hour on two cores, less after `make onednn`.
-# What is printed belongs into
-# gun_jax/weights/pretrained/camvid/MODEL_CARD.md.
+# Trains the pretrained model again: make pretrained CAMVID=folder, up to an hour on two cores. Copy the scores that it
+# prints to gun_jax/weights/pretrained/camvid/MODEL_CARD.md.
 PRETRAINED := runs/camvid_narrow
 pretrained: install
 	$(BIN)/python train.py --config=configs/camvid_narrow.py --config.data.dir=$(CAMVID) --workdir=$(PRETRAINED)
@@ -46,7 +43,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The API reference, from the docstrings: build/docs/index.html. A warning is an error.
+# The API reference from the docstrings, in build/docs/index.html. A warning is an error.
 docs:
 	$(MAKE) install EXTRAS=docs
 	$(BIN)/python -W error::UserWarning -m pdoc --docformat google --no-show-source --output-directory build/docs \
@@ -56,7 +53,7 @@ docs:
 wheel: install
 	rm -rf build/lib && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
-install: $(VENV)/installed-$(EXTRAS)
+install: $(VENV)/installed-$(EXTRAS) $(VENV)/tried-onednn
 
 $(VENV)/installed-$(EXTRAS): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gun_jax needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -64,11 +61,21 @@ $(VENV)/installed-$(EXTRAS): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	touch $@
 
-# oneDNN's convolutions, with which labels and training are faster on x86 CPUs (Linux). Needs a C++ compiler.
+# gun_jax works without oneDNN, only slower, so a failure prints one line. `make onednn` tries again.
+ONEDNN := $(wildcard onednn/*.* onednn/gun_jax_onednn/*) constraints.txt
+NO_ONEDNN := oneDNN, with which gun_jax is faster on CPUs, is not installed
+
+$(VENV)/tried-onednn: $(ONEDNN) | $(VENV)/installed-$(EXTRAS)
+	@if test "$$(uname -sm)" != "Linux x86_64"; then echo "$(NO_ONEDNN): it needs Linux on x86-64"; \
+	elif ! command -v $(CXX) > /dev/null; then echo "$(NO_ONEDNN): there is no C++ compiler ($(CXX))"; \
+	elif ! $(MAKE) onednn > $@.log 2>&1; then echo "$(NO_ONEDNN): the build failed, see $@.log"; fi
+	@touch $@
+
+# oneDNN's convolutions, which make predictions and training faster on x86 CPUs. Needs Linux and a C++ compiler.
 onednn: $(VENV)/installed-onednn
 
-$(VENV)/installed-onednn: $(wildcard onednn/*.* onednn/gun_jax_onednn/*) constraints.txt
-	test -x $(BIN)/python || $(MAKE) install
+$(VENV)/installed-onednn: $(ONEDNN)
+	test -x $(BIN)/python || $(MAKE) $(VENV)/installed-$(EXTRAS)
 	rm -rf onednn/build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt onednn-devel-cpu-gomp setuptools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps ./onednn
