@@ -43,9 +43,10 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The API reference from the docstrings, in build/docs/index.html. A warning is an error.
+# docs/settings.md, and the API reference from the docstrings, in build/docs/index.html. A warning is an error.
 docs:
 	$(MAKE) install EXTRAS=docs
+	$(BIN)/python docs/settings.py
 	$(BIN)/python -W error::UserWarning -m pdoc --docformat google --no-show-source --output-directory build/docs \
 	  gun_jax $(patsubst gun_jax/%/__init__.py,gun_jax.%,$(wildcard gun_jax/*/__init__.py)) gun_jax.configuration \
 	  '!gun_jax.(programs|serving|export.(onnx|openvino|quiet)_)'

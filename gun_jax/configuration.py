@@ -1,154 +1,191 @@
-"""The configuration of an experiment: every setting, what it means, and its default.
+"""The configuration of an experiment: every setting with its default, its meaning and its possible values.
 
-A file under `configs/` starts from `default_config()` and assigns; it says nothing that is not special to it.
+A file under `configs/` starts from `default_config()` and assigns only what differs. A new setting is one entry of
+`SETTINGS`: its checks, its flag in `train.py --help` and its row in docs/settings.md are made from it.
 """
 
+import dataclasses
 import difflib
 import functools
 import math
 import operator
+from collections.abc import Callable, Collection
 from typing import Any
 
-from ml_collections import ConfigDict as ConfigDict  # config files take it from here
+from ml_collections import ConfigDict as ConfigDict  # config files import it from here
 
 from gun_jax.data.images import MAX_PIXELS
+from gun_jax.data.sources import SOURCES
 from gun_jax.errors import InputError, one_of
 from gun_jax.models import GUN
+from gun_jax.models.drn import VARIANTS
+from gun_jax.models.encoder import BRANCH_NORMS, ENCODERS
+from gun_jax.models.fusion import FUSIONS
+from gun_jax.models.guidance import GUIDANCES
+from gun_jax.ops.sampling import METHODS
 from gun_jax.version import __version__
 
-MAX_STEPS = 2**31 - 1  # the number of a step has 32 bits
-_CHOICES = {
-    "data.on_bad_record": ("stop", "skip"),
-    "data.random_scale_distribution": ("log_uniform", "uniform"),
-    "model.dtype": ("float32", "bfloat16"),
+MAX_STEPS = 2**31 - 1  # the step counter has 32 bits
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One setting. Its values have the type of its default; numbers are finite.
+
+    Attributes:
+      default: the value where a configuration assigns none.
+      meaning: the words for `--help` and the docs.
+      above: values are greater than this.
+      minimum: the smallest value.
+      maximum: the largest value.
+      choices: all possible values; empty where there are others.
+      form: the possible values in words, where `accepts` decides.
+      accepts: whether a value has that form.
+    """
+
+    default: Any
+    meaning: str
+    above: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: Collection[str] = ()
+    form: str = ""
+    accepts: Callable[[Any], bool] = lambda value: True
+
+    @property
+    def values(self) -> str:
+        """The possible values in words; "" where the type says it all."""
+        bounds = {"more than": self.above, "at least": self.minimum, "at most": self.maximum}
+        ranges = [f"{words} {bound}" for words, bound in bounds.items() if bound is not None]
+        return self.form or ", ".join(self.choices or ranges)
+
+    def check(self, name: str, value: Any) -> None:
+        """Raises an InputError unless `value` is possible."""
+        kind = type(self.default)
+        kinds = (int, float) if kind is float else (kind,)  # a config file can assign an int, or None
+        if not isinstance(value, kinds) or isinstance(value, bool) != (kind is bool):
+            expected = f"{kind.__name__}, e.g. {self.default!r}"
+        elif self.choices and value not in self.choices:
+            expected = one_of(value, self.choices)
+        elif not self.accepts(value) or (kind in (int, float) and not self._in_range(value)):
+            expected = self.values
+        else:
+            return
+        raise InputError(f"config.{name} is {value!r}; expected {expected}")
+
+    def _in_range(self, value: float) -> bool:
+        above, least, most = self.above, self.minimum, self.maximum
+        bounded = (above is None or value > above) and (least is None or value >= least)
+        return bounded and value < math.inf and (most is None or value <= most)
+
+
+def _is_size(value: tuple) -> bool:
+    return len(value) == 2 and all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in value)
+
+
+def _is_crop(value: tuple) -> bool:
+    return not value or (_is_size(value) and math.prod(value) <= MAX_PIXELS)
+
+
+def _is_scale(value: tuple) -> bool:
+    numbers = len(value) == 2 and all(isinstance(factor, int | float) for factor in value)
+    return not value or (numbers and 1 / 16 <= value[0] <= value[1] <= 16)
+
+
+# fmt: off
+SETTINGS = {
+    "seed": Setting(0, "seed of parameters, order of images and augmentation", minimum=0, maximum=MAX_STEPS),
+    "init": Setting("", "initial weights: the file of a published DRN, e.g. drn_d_22-4bd2f8ea.pth, for the encoder; or "
+                    "the workdir of another run, for all parts of equal shapes; '': random numbers"),
+    "epochs": Setting(250.0, "length of the training", above=0),
+    "steps": Setting(0, "length of the training in steps; 0: `epochs` decides", minimum=0, maximum=MAX_STEPS),
+    "batch_size": Setting(8, "images in a batch, over all devices", above=0, maximum=2**16),
+    "eval_every_epochs": Setting(5.0, "epochs between evaluations; 0: only after the last step", minimum=0),
+    "checkpoint_every_epochs": Setting(1.0, "epochs between checkpoints; 0: only with evaluations", minimum=0),
+    "keep_checkpoints": Setting(3, "number of newest checkpoints to keep, beside the best", above=0),
+    "log_every_steps": Setting(20, "steps between reports of the loss", above=0),
+    "max_bad_steps": Setting(10, "successive steps without a finite loss and gradient that end the training", above=0),
+
+    "data.source": Setting("cityscapes", "data set", choices=SOURCES),
+    "data.dir": Setting("", "folder of the data set; '': the environment variable GUN_DATA_DIR, or ./data"),
+    "data.partial": Setting(False, "accept a data set with missing images"),
+    "data.train_split": Setting("train", "split to train on"),
+    "data.eval_split": Setting("val", "split to evaluate on"),
+    "data.images": Setting("{split}/images", "`folder` source: folder of a split's images, in `data.dir`"),
+    "data.labels": Setting("{split}/labels", "`folder` source: folder of a split's labels"),
+    "data.classes": Setting("classes.json", "`folder` source: file of the class map (docs/own_data.md)"),
+    "data.image_ending": Setting("", "`folder` source: ending of the images' names, e.g. '_image.png'; '': any image"),
+    "data.label_ending": Setting(".png", "`folder` source: ending of the labels' names; an image and its label have "
+                                 "the same name before their endings", accepts=bool,
+                                 form="an ending of file names, e.g. '.png'"),
+    "data.split_list": Setting("", "`folder` source: file with the names of a split, without endings, e.g. "
+                               "'{split}.txt'; '': all files"),
+    "data.random_scale": Setting((0.5, 2.0), "random scale: smallest and largest factor; (): off", accepts=_is_scale,
+                                 form="(smallest, largest) within 1/16 and 16, e.g. (0.5, 2.0), or ()"),
+    "data.random_scale_distribution": Setting("log_uniform", "distribution of the random scale; uniform: as DRN's code",
+                                              choices=("log_uniform", "uniform")),
+    "data.crop": Setting((), "random crop: height and width; (): the image's size before the random scale",
+                         accepts=_is_crop,
+                         form=f"(height, width), e.g. (240, 320), at most {MAX_PIXELS} pixels; or ()"),
+    "data.flip": Setting(True, "flip every other image horizontally"),
+    "data.color_jitter": Setting(0.0, "largest relative change of brightness, contrast and saturation; 0: off",
+                                 minimum=0, maximum=1),
+    "data.lighting_jitter": Setting(0.0, "sigma of the colour noise along the data's principal components; 0: off",
+                                    minimum=0),
+    "data.synthetic_size": Setting((160, 320), "`synthetic` source: height and width of a scene", accepts=_is_size,
+                                   form="(height, width) in pixels, e.g. (160, 320)"),
+    "data.synthetic_train": Setting(100_000, "`synthetic` source: scenes to train on", above=0, maximum=MAX_STEPS),
+    "data.synthetic_val": Setting(64, "`synthetic` source: scenes to evaluate on", above=0, maximum=MAX_STEPS),
+    "data.synthetic_seed": Setting(0, "`synthetic` source: seed of the scenes", minimum=0, maximum=2**30),
+    "data.workers": Setting(0, "number of reader processes; 0: threads of the main process", minimum=0, maximum=1024),
+    "data.threads": Setting(4, "number of reader threads in a process", above=0, maximum=1024),
+    "data.prefetch": Setting(32, "number of records to read ahead", above=0, maximum=2**16),
+    "data.on_bad_record": Setting("stop", "action on an unreadable record: stop, or skip it and count it",
+                                  choices=("stop", "skip")),
+
+    "model.encoder": Setting("enc24shared", "encoder (Table 1)", choices=ENCODERS),
+    "model.fusion": Setting("postproc_sum", "fusion module (Table 2)", choices=FUSIONS),
+    "model.guidance": Setting("fusion", "guidance module (Table 4); none: bilinear upsampling, the paper's baseline",
+                              choices=("none", *GUIDANCES)),
+    "model.method": Setting("bilinear", "sampling: bilinear (equation 4) or nearest (equation 2)", choices=METHODS),
+    "model.input_subsampling": Setting(1, "factor by which the images are already subsampled", above=0),
+    "model.width": Setting(1.0, "factor on the number of channels", above=0, maximum=16),
+    "model.dtype": Setting("float32", "dtype of convolutions and activations", choices=("float32", "bfloat16")),
+    "model.variant": Setting("d22", "variant of the DRN", choices=VARIANTS),
+    "model.branch_norm": Setting("shared", "running statistics of batch norm where branches share parameters: one set, "
+                                 "or one per branch", choices=BRANCH_NORMS),
+
+    "optimizer.peak_rate": Setting(0.001, "largest learning rate", above=0),
+    "optimizer.schedule": Setting("step", "learning rate after the warm-up: drops, polynomial decay to 0, or constant",
+                                  choices=("step", "poly", "constant")),
+    "optimizer.warmup_epochs": Setting(0.0, "epochs in which the learning rate rises linearly from 0", minimum=0),
+    "optimizer.step_epochs": Setting(100.0, "`step` schedule: epochs between drops", above=0),
+    "optimizer.step_factor": Setting(0.1, "`step` schedule: factor on the learning rate at a drop", above=0),
+    "optimizer.poly_power": Setting(0.9, "`poly` schedule: exponent", minimum=0),
+    "optimizer.momentum": Setting(0.9, "momentum of SGD", minimum=0),
+    "optimizer.weight_decay": Setting(1e-4, "weight decay of the convolutions' kernels", minimum=0),
+    "optimizer.clip_norm": Setting(0.0, "largest Euclidean norm of the gradient; 0: no limit", minimum=0),
 }
+# fmt: on
 
 
 def default_config() -> ConfigDict:
-    """Every setting with its default; no other keys are taken."""
-    config = ConfigDict()
-    config.seed = 0  # of parameters, order and augmentation
-    # What the network starts from. A file of a published DRN, as drn_d_22-4bd2f8ea.pth: its encoder. The workdir of
-    # another run: the parts that are the same. "": random numbers.
-    config.init = ""
-    config.epochs = 250.0
-    config.steps = 0  # instead of epochs, if more than 0
-    config.batch_size = 8  # of all devices together
-    config.eval_every_epochs = 5.0  # also the last; 0: never before the end
-    config.checkpoint_every_epochs = 1.0
-    config.keep_checkpoints = 3
-    config.log_every_steps = 20
-    config.max_bad_steps = 10  # steps in a row whose loss or gradient is not finite, which end the training
-
-    config.data = data = ConfigDict()
-    data.source = "cityscapes"  # cityscapes, camvid, folder, synthetic
-    data.dir = ""  # "": the environment variable GUN_DATA_DIR, or ./data
-    data.partial = False  # take a data set of which images are missing
-    data.train_split = "train"
-    data.eval_split = "val"
-    data.images = "{split}/images"  # of `folder`: where in dir the images of a split lie,
-    data.labels = "{split}/labels"  # their labels,
-    data.classes = "classes.json"  # and the class map (see gun_jax.data.classes.load_class_map);
-    data.image_ending = ""  # how the names of images end, as "_image.png"; "": as images do
-    data.label_ending = ".png"  # and those of labels: an image and its label have the same name less these;
-    data.split_list = ""  # file in dir of the names (less endings) of a split, as "{split}.txt"; "": all that are there
-    data.random_scale = (0.5, 2.0)  # smallest and largest factor; (): none
-    data.random_scale_distribution = "log_uniform"  # or "uniform", as in the code of the DRNs
-    data.crop = ()  # (height, width); (): the size of the image, whatever random_scale makes of it
-    data.flip = True
-    data.color_jitter = 0.0  # strength, 0 to 1: brightness, contrast and saturation change by up to this part
-    data.lighting_jitter = 0.0  # sigma of the colour noise along the training set's principal components; 0: none
-    data.synthetic_size = (160, 320)  # of `synthetic`: (height, width) of a scene,
-    data.synthetic_train = 100_000  # scenes to train on,
-    data.synthetic_val = 64  # and to evaluate on, from another seed
-    data.synthetic_seed = 0
-    data.workers = 0  # processes that read; 0: threads of this one
-    data.threads = 4  # that read, a process
-    data.prefetch = 32  # records that are read ahead
-    data.on_bad_record = "stop"  # or "skip": train on the one after it instead, and count it
-
-    config.model = model = ConfigDict()  # the attributes of gun_jax.GUN
-    model.encoder = "enc24shared"
-    model.fusion = "postproc_sum"
-    model.guidance = "fusion"  # "none": bilinear upsampling, the paper's baseline
-    model.method = "bilinear"
-    model.input_subsampling = 1
-    model.width = 1.0
-    model.dtype = "float32"
-    model.variant = "d22"
-    model.branch_norm = "shared"
-
-    config.optimizer = optimizer = ConfigDict()
-    optimizer.peak_rate = 0.001
-    optimizer.schedule = "step"  # step, poly, constant
-    optimizer.warmup_epochs = 0.0  # the rate rises linearly from 0
-    optimizer.step_epochs = 100.0  # of `step`: epochs between two drops,
-    optimizer.step_factor = 0.1  # and by what the rate is multiplied
-    optimizer.poly_power = 0.9
-    optimizer.momentum = 0.9
-    optimizer.weight_decay = 1e-4  # not on batch norm and biases
-    optimizer.clip_norm = 0.0  # the gradient's Euclidean norm is at most this; 0: whatever it is
-    return config.lock()
-
-
-_POSITIVE = ("epochs", "batch_size", "keep_checkpoints", "log_every_steps", "max_bad_steps", "model.width",
-             "optimizer.peak_rate", "optimizer.step_epochs", "optimizer.step_factor", "data.threads",
-             "data.prefetch")  # fmt: skip
-_NOT_NEGATIVE = ("seed", "steps", "eval_every_epochs", "checkpoint_every_epochs", "data.workers",
-                 "data.color_jitter", "data.lighting_jitter", "optimizer.warmup_epochs", "optimizer.momentum",
-                 "optimizer.weight_decay", "optimizer.poly_power", "optimizer.clip_norm")  # fmt: skip
-# Beyond these no machine, or no counter, follows.
-_MAX = {"seed": MAX_STEPS, "steps": MAX_STEPS, "batch_size": 2**16, "data.threads": 1024, "data.workers": 1024,
-         "data.prefetch": 2**16, "data.color_jitter": 1, "data.synthetic_seed": 2**30,
-         "data.synthetic_train": MAX_STEPS, "data.synthetic_val": MAX_STEPS, "model.width": 16}  # fmt: skip
+    """Every setting with its default; unknown keys are errors."""
+    nested: dict[str, Any] = {}
+    for name, one in SETTINGS.items():
+        section, _, key = name.rpartition(".")
+        (nested.setdefault(section, {}) if section else nested)[key] = one.default
+    return ConfigDict(nested).lock()
 
 
 def validate(config: ConfigDict) -> None:
-    """Looks for values that no run can have.
+    """Checks all values.
 
     Raises:
-      InputError: there is one: says which, and what was expected.
+      InputError: names the first impossible value, and what was expected.
     """
-    _check_types(config)
-    for name in _POSITIVE:
-        if not 0 < setting(config, name) < math.inf:
-            raise InputError(f"config.{name} is {setting(config, name)!r}; expected more than 0")
-    for name in _NOT_NEGATIVE:
-        if not 0 <= setting(config, name) < math.inf:
-            raise InputError(f"config.{name} is {setting(config, name)!r}; expected 0 or more")
-    for name, most in _MAX.items():
-        if setting(config, name) > most:
-            raise InputError(f"config.{name} is {setting(config, name)!r}; expected at most {most}")
-    crop, scale = config.data.crop, config.data.random_scale
-    if crop and not (len(crop) == 2 and all(_is_whole(side) and side > 0 for side in crop)):
-        raise InputError(f"config.data.crop is {crop!r}; expected (height, width) in pixels, as (240, 320), or ()")
-    if math.prod(crop) > MAX_PIXELS:
-        raise InputError(f"config.data.crop is {crop!r}; expected at most {MAX_PIXELS} pixels")
-    numbers = len(scale) == 2 and all(isinstance(factor, int | float) for factor in scale)
-    if scale and not (numbers and 1 / 16 <= scale[0] <= scale[1] <= 16):
-        raise InputError(
-            f"config.data.random_scale is {scale!r}; expected (smallest, largest) within 1/16 and 16, as (0.5, 2.0), "
-            "or ()"
-        )
-    if not config.data.label_ending:
-        raise InputError("config.data.label_ending is ''; expected how the names of labels end, as '.png'")
-    for name, choices in _CHOICES.items():
-        if (value := setting(config, name)) not in choices:
-            raise InputError(f"config.{name} is {value!r}; expected {one_of(value, choices)}")
-
-
-def _check_types(config: ConfigDict) -> None:
-    defaults = default_config()
-    for name in setting_names(config):
-        value, default = setting(config, name), setting(defaults, name)
-        # A config file can assign None to anything, and an int to a float.
-        kinds = (int, float) if isinstance(default, float) else (type(default),)
-        if not isinstance(value, kinds) or isinstance(value, bool) != isinstance(default, bool):
-            raise InputError(f"config.{name} is {value!r}; expected {type(default).__name__}, as {default!r}")
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    for name, one in SETTINGS.items():
+        one.check(name, setting(config, name))
 
 
 def build_model(model: ConfigDict, num_classes: int) -> GUN:
@@ -160,17 +197,15 @@ def build_model(model: ConfigDict, num_classes: int) -> GUN:
 
 
 def describe_network(model: ConfigDict, num_classes: int) -> dict[str, Any]:
-    """What makes the network of `build_model` that one, in this version: JSON values, which a checkpoint keeps."""
+    """What defines the network of `build_model`, in this version: JSON values, which a checkpoint keeps."""
     return {"version": __version__, "num_classes": num_classes, **model.to_dict()}
 
 
 def nearest_setting(key: str) -> str | None:
-    """The setting, "data.crop", whose name is nearest to a wrong one."""
-    names = setting_names(default_config())
-    close = difflib.get_close_matches(key, names, 1, cutoff=0.5)
-    if not close:  # perhaps right but for its section
-        last = [name for name in names if name.rsplit(".")[-1] == key.rsplit(".")[-1]]
-        close = last[:1]
+    """The setting whose name is nearest to a wrong one: "data.crop" for "data.corp", and for "crop"."""
+    close = difflib.get_close_matches(key, SETTINGS, 1, cutoff=0.5)
+    if not close:  # perhaps only its section is wrong
+        close = [name for name in SETTINGS if name.rsplit(".")[-1] == key.rsplit(".")[-1]]
     return close[0] if close else None
 
 
@@ -183,5 +218,5 @@ def setting_names(config: ConfigDict, prefix: str = "") -> list[str]:
 
 
 def setting(config: ConfigDict, name: str) -> Any:
-    """The value of the setting with this name, "data.crop"."""
+    """The value of the setting with this name, e.g. "data.crop"."""
     return functools.reduce(operator.getitem, name.split("."), config)

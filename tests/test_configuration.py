@@ -2,6 +2,8 @@
 
 import json
 import math
+import pathlib
+import runpy
 
 import numpy as np
 import pytest
@@ -88,6 +90,18 @@ def test_an_unknown_setting_cannot_be_assigned(section):
         ("data.dir", None),
         ("data.label_ending", ""),
         ("data.crop", None),
+        ("data.source", "kitti"),
+        ("data.synthetic_size", (64, 0)),
+        ("data.synthetic_val", 0),
+        ("data.synthetic_seed", -1),
+        ("model.encoder", "enc8"),
+        ("model.fusion", "sum"),
+        ("model.guidance", "high_rse"),
+        ("model.method", "cubic"),
+        ("model.input_subsampling", 0),
+        ("model.variant", "d105"),
+        ("model.branch_norm", "both"),
+        ("optimizer.schedule", "cosine"),
     ],
 )
 def test_an_impossible_value_is_refused_in_a_line_by_the_name_of_its_setting(name, value):
@@ -102,7 +116,8 @@ def test_an_impossible_value_is_refused_in_a_line_by_the_name_of_its_setting(nam
 @pytest.mark.parametrize(
     ("name", "value"),
     [("seed", 0), ("eval_every_epochs", 0.0), ("data.crop", ()), ("data.crop", (240, 320)), ("data.random_scale", ()),
-     ("optimizer.momentum", 0.0), ("optimizer.weight_decay", 0.0), ("model.dtype", "bfloat16")],
+     ("optimizer.momentum", 0.0), ("optimizer.weight_decay", 0.0), ("model.dtype", "bfloat16"),
+     ("model.guidance", "none"), ("data.color_jitter", 1.0), ("seed", 2**31 - 1), ("epochs", 1)],
 )  # fmt: skip
 def test_the_value_at_the_border_is_taken(name, value):
     config = default_config()
@@ -111,13 +126,19 @@ def test_the_value_at_the_border_is_taken(name, value):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "near"), [("data.on_bad_record", "slip", "skip"), ("model.dtype", "bfloat", "bfloat16")]
+    ("name", "value", "near"),
+    [("data.on_bad_record", "slip", "skip"), ("model.dtype", "bfloat", "bfloat16"), ("model.encoder", "enc42", "enc4")],
 )
 def test_of_a_few_values_the_nearest_is_named(name, value, near):
     config = default_config()
     config.update_from_flattened_dict({name: value})
     with pytest.raises(InputError, match=rf"\(did you mean '{near}'\?\)$"):
         validate(config)
+
+
+def test_the_page_of_all_settings_is_up_to_date():
+    docs = pathlib.Path(configuration.__file__).parents[1] / "docs"
+    assert (docs / "settings.md").read_text() == runpy.run_path(str(docs / "settings.py"))["page"]()
 
 
 WORDS = ("", "x", "none", "enc4", "base", "nul\0", "é", "line\nline", "poly", "{split}")

@@ -67,6 +67,7 @@ LAYOUTS = {
     ),
     "folder": Layout("{split}/images", "{split}/labels", title="your data", remedy="put your images there"),
 }
+SOURCES = (*LAYOUTS, "synthetic")
 
 
 def load_source(data: ConfigDict, split: str, labelled: bool = True, instances: bool = False) -> Source:
@@ -139,7 +140,7 @@ def _of_split(path: str, split: str) -> str:
 
 def _layout(data: ConfigDict) -> Layout:
     if data.source not in LAYOUTS:
-        expected = one_of(data.source, [*LAYOUTS, "synthetic"])
+        expected = one_of(data.source, SOURCES)
         raise InputError(f"config.data.source is {data.source!r}; expected {expected}")
     layout = LAYOUTS[data.source]
     if data.source == "folder":
