@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes a trained network as networks are deployed: `python export.py --help`, gun_jax/programs/export.py."""
+"""Exports a trained network for deployment: `python export.py --help`, gun_jax/programs/export.py."""
 
 from gun_jax.programs.export import run
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Labels your images, videos or camera: `python predict.py --help`, gun_jax/programs/predict.py."""
+"""Segments images, videos or a camera's stream: `python predict.py --help`, gun_jax/programs/predict.py."""
 
 from gun_jax.programs.predict import run
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Shows runs side by side: `python runs.py --help`, gun_jax/programs/runs.py."""
+"""Compares runs: `python runs.py --help`, gun_jax/programs/runs.py."""
 
 from gun_jax.programs.runs import run
 

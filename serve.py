@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Serves the live page: `python serve.py --help`, gun_jax/programs/serve.py."""
+"""Serves a web page that segments images and videos: `python serve.py --help`, gun_jax/programs/serve.py."""
 
 from gun_jax.programs.serve import run
 

@@ -14,7 +14,10 @@ import runpy
 import sys
 import tomllib
 
-from gun_jax.programs import command_line
+from absl import flags
+
+from gun_jax.errors import InputError
+from gun_jax.programs import command_line, config_flags
 
 # Stand for what the user puts there.
 PLACEHOLDERS = {"--config.NAME=VALUE": "--config.seed=1"}
@@ -43,9 +46,13 @@ def complaint(line: list[str]) -> str:
             arguments_are = start(line[0])
             if arguments_are is None:
                 return "the program does not start by command_line.run"
-            others = command_line._parse(list(line))[1:]
+            others = command_line.parse(list(line))[1:]
+            if "config" in flags.FLAGS and flags.FLAGS["config"].value:
+                config_flags.load_config()
     except SystemExit:
         return said.getvalue()
+    except InputError as error:
+        return str(error)
     return f"{others} are no flags" if others and not arguments_are else ""
 
 

@@ -1,1 +1,4 @@
-"""The programs: flags, then one call into the package. `train.py` and so on, or `gun-train` where it is installed."""
+"""The programs: flags, then one call into the package.
+
+`python train.py` in the repository and the installed command `gun-train` both call `gun_jax.programs.train.run`.
+"""

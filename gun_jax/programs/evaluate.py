@@ -1,4 +1,4 @@
-"""Evaluates a trained network: per-class IoU, mIoU and pixel accuracy; panels and a page that show where it is wrong.
+"""Evaluates a trained network: IoU of each class, mIoU, pixel accuracy; panels and a report that show the errors.
 
     python evaluate.py [--workdir=runs/camvid] [--split=val] [--panels=8]
     python evaluate.py --workdir=runs/camvid --report
@@ -6,7 +6,7 @@
     python evaluate.py --workdir=runs/gun --split=test --submission=gun-test
     python evaluate.py --exported=runs/camvid/export/openvino-int8.json
 
-Files go to WORKDIR/evaluation/, those of a submission to the folder that is named, and to a zip file beside it.
+Installed, the command is gun-evaluate. It writes into WORKDIR/evaluation/. A submission is a folder and a zip file.
 """
 
 import pathlib
@@ -20,35 +20,35 @@ from gun_jax.programs import command_line
 from gun_jax.system import distributed
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default the newest one under runs/.")
-_SPLIT = flags.DEFINE_string("split", None, "Part of the data set; by default the run's data.eval_split.")
-_PANELS = flags.DEFINE_integer("panels", 0, "Number of images to draw.")
-_STEP = flags.DEFINE_integer("step", None, "Checkpoint to evaluate; by default the newest.")
-_DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the data, if no longer where the run found it.")
+_SPLIT = flags.DEFINE_string("split", None, "Split of the data set; by default the run's data.eval_split.")
+_PANELS = flags.DEFINE_integer("panels", 0, "Number of images to draw as panels: image, label, prediction and errors.")
+_STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint to evaluate; by default the newest.")
+_DATA_DIR = flags.DEFINE_string("data_dir", "", "Folder of the data, if it has moved since the training.")
 _TRIMAP = flags.DEFINE_bool(
-    "trimap", False, "Scores by the distance from boundaries, and crops (the paper's Figure 4)."
+    "trimap", False, "Compute mIoU by the distance from boundaries (the paper's Figure 4), and draw crops."
 )
-_AGAINST = flags.DEFINE_list("against", [], "Runs to compare in the trimap, as runs/baseline,runs/high_res.")
-_REPORT = flags.DEFINE_bool("report", False, "Writes one HTML page with all scores, the worst and the best images.")
-_REPORT_IMAGES = flags.DEFINE_integer("report_images", 4, "Number of worst, and of best images in the report.")
+_AGAINST = flags.DEFINE_list("against", [], "Runs to compare by --trimap, e.g. runs/baseline,runs/high_res.")
+_REPORT = flags.DEFINE_bool("report", False, "Write an HTML page with all scores, and the worst and best images.")
+_REPORT_IMAGES = flags.DEFINE_integer("report_images", 4, "Number of worst and of best images in the report.")
 flags.DEFINE_alias("report_pictures", "report_images")  # its name in 0.1
-_PARTIAL = flags.DEFINE_bool("partial", False, "Takes a split of which images are missing.")
-_SUBMISSION = flags.DEFINE_string("submission", None, "Folder for results as the Cityscapes server takes them.")
+_PARTIAL = flags.DEFINE_bool("partial", False, "Accept a split with missing images.")
+_SUBMISSION = flags.DEFINE_string("submission", None, "Folder for a submission to the Cityscapes server.")
 _EXPORTED = flags.DEFINE_string(
-    "exported", None, "JSON file of a network that export.py made, to score that one; its run is the default workdir."
+    "exported", None, "JSON file of an exported network to evaluate; the default workdir is its run."
 )
 
 command_line.define_processes()
 
 
 def main() -> None:
-    from gun_jax.evaluation import evaluate as evaluation  # after the flags: bad ones are told at once
+    from gun_jax.evaluation import evaluate as evaluation  # late: bad flags end the program at once
 
     if _PANELS.value or _TRIMAP.value or _REPORT.value or _SUBMISSION.value is not None or _EXPORTED.value:
         distributed.expect_one("--panels, --trimap, --report, --submission and --exported")
     if _REPORT_IMAGES.present and not _REPORT.value:
-        raise InputError("--report_images is for the page of --report; add --report")
+        raise InputError("--report_images needs --report; add --report")
     if distributed.is_distributed():
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # JAX's runtime keeps it for trainings
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # JAX's runtime catches it, for trainings
     exported = pathlib.Path(_EXPORTED.value) if _EXPORTED.value else None
     if _WORKDIR.value:
         workdir = pathlib.Path(_WORKDIR.value)

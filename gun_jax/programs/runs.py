@@ -1,9 +1,10 @@
-"""Shows trained runs side by side: the settings that differ, scores, parameters, speed.
+"""Compares runs: the settings that differ, scores, parameters, speed.
 
     python runs.py [runs/a runs/b ...] [--sort=miou] [--classes]
     python runs.py --curves=curves.png --csv=runs.csv --markdown=runs.md
 
-With no folder, all runs below runs/. What cannot be read is named and left out, and the exit status is 2.
+Installed, the command is gun-runs. By default it compares all runs in runs/. Unreadable runs are reported and skipped;
+the exit status is then 2.
 """
 
 import os
@@ -18,28 +19,28 @@ from gun_jax.programs import command_line
 from gun_jax.runs.comparison import SORTS
 
 _RUNS = "runs"
-_PIPED = 160  # letters a line, where nobody says how many fit
+_PIPED = 160  # characters in a line that goes to a file or another program
 
-_SORT = flags.DEFINE_enum("sort", "name", list(SORTS), "What comes first: the best of it.")
-_CLASSES = flags.DEFINE_bool("classes", False, "Also the IoU of each class.")
-_CSV = flags.DEFINE_string("csv", None, "File for the table, one row a run.")
-_MARKDOWN = flags.DEFINE_string("markdown", None, "File for the table, one row a run.")
-_CURVES = flags.DEFINE_string("curves", None, "PNG file for the learning curves of all of them.")
+_SORT = flags.DEFINE_enum("sort", "name", list(SORTS), "Criterion of the order; the best run comes first.")
+_CLASSES = flags.DEFINE_bool("classes", False, "Show the IoU of each class.")
+_CSV = flags.DEFINE_string("csv", None, "CSV file for the table, with one row per run.")
+_MARKDOWN = flags.DEFINE_string("markdown", None, "Markdown file for the table, with one row per run.")
+_CURVES = flags.DEFINE_string("curves", None, "PNG file for the learning curves of all runs.")
 
 
-def main() -> None:
+def main(*folders: str) -> None:
     from gun_jax.runs.comparison import as_csv, as_markdown, compare, names_of, sort_runs
     from gun_jax.runs.reading import find_workdirs, read_run
     from gun_jax.runs.screen import show
     from gun_jax.system.files import atomic_write
 
-    workdirs, problems = find_workdirs([pathlib.Path(name) for name in command_line.other_arguments() or [_RUNS]])
+    workdirs, problems = find_workdirs([pathlib.Path(folder) for folder in folders or [_RUNS]])
     runs = []
     for workdir in workdirs:
         try:
             runs.append(read_run(workdir))
         except InputError as error:
-            problems.append(f"{workdir} is left out: {error}")
+            problems.append(f"{workdir} is skipped: {error}")
     for problem in problems:
         print(f"{command_line.program()}: {problem}", file=sys.stderr)
     if runs:

@@ -1,10 +1,10 @@
-"""A page at which you see labels of images, videos and your webcam: open the address that it tells.
+"""Serves a web page that segments images, videos and your webcam; open the address that it prints.
 
     python serve.py
     python serve.py --workdir=runs/gun --port=8080
 
-Without --workdir the network that comes with the package does it, which knows CamVid's 11 classes of street scenes.
-Only this machine can reach it, unless --host says otherwise: docs/serve.md.
+Installed, the command is gun-serve. Without --workdir it uses the included pretrained model (CamVid's 11 classes of
+street scenes). Only this machine can reach the page, unless --host allows others: docs/serve.md.
 """
 
 from absl import flags
@@ -14,12 +14,16 @@ from gun_jax.errors import InputError
 from gun_jax.programs import command_line
 
 _NETWORK = command_line.define_network()
-_HOST = flags.DEFINE_string("host", "127.0.0.1", "Address at which to listen; 0.0.0.0 is all that this machine has.")
-_PORT = flags.DEFINE_integer("port", 8000, "Port; 0 is any that is free.", lower_bound=0, upper_bound=65535)
-_NAMES = flags.DEFINE_list("names", [], "Host names of the page, if it is not called localhost or by numbers.")
+_HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen on; 0.0.0.0: all addresses of this machine.")
+_PORT = flags.DEFINE_integer("port", 8000, "Port to listen on; 0: any free port.", lower_bound=0, upper_bound=65535)
+_NAMES = flags.DEFINE_list(
+    "names", [], "Host names under which the page is served, beside localhost and numeric addresses."
+)
 _MAX_MEGABYTES, _MAX_MEGAPIXELS = 1000, MAX_PIXELS // 10**6
-_MEGABYTES = flags.DEFINE_float("megabytes", 20.0, f"Of an image file, at most; up to {_MAX_MEGABYTES}.")
-_MEGAPIXELS = flags.DEFINE_float("megapixels", 40.0, f"Of an image, at most; up to {_MAX_MEGAPIXELS}.")
+_MEGABYTES = flags.DEFINE_float("megabytes", 20.0, f"Largest size of an image file, at most {_MAX_MEGABYTES}.")
+_MEGAPIXELS = flags.DEFINE_float(
+    "megapixels", 40.0, f"Largest size of an image in megapixels, at most {_MAX_MEGAPIXELS}."
+)
 
 
 def main() -> None:
@@ -27,7 +31,7 @@ def main() -> None:
         if not 0 < flag.value <= most:
             raise InputError(f"--{flag.name} is {flag.value:g}; expected more than 0, and at most {most}")
     network = _NETWORK()
-    from gun_jax.serving.run import run_server  # after the flags: bad ones are told at once
+    from gun_jax.serving.run import run_server  # late: bad flags end the program at once
 
     run_server(
         **network,

@@ -3,9 +3,9 @@
     python train.py --config=configs/camvid.py --workdir=runs/camvid [--config.NAME=VALUE]
     python train.py --new-config FOLDER
 
-Rerun the command to resume a run that was stopped. `--check-data` only reads all images and labels, and lists those
-that cannot be used. `--new-config` looks at a folder of images and labels, and writes a configuration for them.
-`gun_jax/configuration.py` lists all settings.
+Installed, the command is gun-train. Rerun it to resume a run that stopped. `--config.NAME=VALUE` overrides a value of
+the config file; docs/settings.md lists all settings. `--check-data` trains nothing: it reads all images and labels, and
+lists those that cannot be used. `--new-config` writes a config file for a folder of images and labels.
 """
 
 import pathlib
@@ -14,16 +14,16 @@ import sys
 from absl import flags
 
 from gun_jax.errors import InputError
-from gun_jax.programs import command_line
+from gun_jax.programs import command_line, config_flags
 from gun_jax.system import distributed
 
-_CONFIG = command_line.define_config()
+config_flags.define_config()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run; by default runs/ and the name of the config file.")
 command_line.define_processes()
-_CHECK = flags.DEFINE_bool("check-data", False, "Read all images and labels, and train nothing.")
-_NEW = flags.DEFINE_string("new-config", None, "Folder of images and labels to write a configuration for.")
-_OUTPUT = flags.DEFINE_string("output", None, "The file that --new-config writes; by default gun.py in the folder.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Let --new-config replace the file.")
+_CHECK = flags.DEFINE_bool("check-data", False, "Check all images and labels instead of training.")
+_NEW = flags.DEFINE_string("new-config", None, "Folder of images and labels to write a config file for.")
+_OUTPUT = flags.DEFINE_string("output", None, "Config file that --new-config writes; by default gun.py in the folder.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Allow --new-config to replace an existing file.")
 
 
 def main() -> None:
@@ -31,8 +31,8 @@ def main() -> None:
         _write_config(_NEW.value)
         return
     if _OUTPUT.value is not None or _OVERWRITE.value:
-        raise InputError("--output and --overwrite are of --new-config; a training writes into --workdir")
-    config = command_line.checked_config(_CONFIG.value)
+        raise InputError("--output and --overwrite need --new-config; a training writes into --workdir")
+    config = config_flags.load_config()
     if _CHECK.value:
         from gun_jax.data.checking import check_data
 
@@ -45,16 +45,16 @@ def main() -> None:
     from gun_jax.training.interruption import InterruptedTrainingError
     from gun_jax.training.loop import train
 
-    workdir = pathlib.Path(_WORKDIR.value or command_line.default_workdir())
+    workdir = pathlib.Path(_WORKDIR.value or config_flags.default_workdir())
     before = last_report(workdir)
     try:
         train(config, workdir, make_scorer, clear_caches=True)
     except InterruptedTrainingError as stop:
         print(f"{command_line.program()}: {stop}", file=sys.stderr, flush=True)
         draw_curves(workdir)
-        sys.exit(128 + stop.signal)  # as shells say that a signal ended a program
+        sys.exit(128 + stop.signal)  # the status of a program that a signal ended
     except InputError:
-        if last_report(workdir) != before:  # as after too many steps that were not finite
+        if last_report(workdir) != before:  # e.g. after too many steps without a finite loss
             draw_curves(workdir, warn=False)
         raise
     draw_curves(workdir)

@@ -1,4 +1,4 @@
-"""runs.py as it is typed: tables, files, a figure, what it leaves out, and how fast it starts."""
+"""runs.py as it is typed: tables, files, a figure, what it skips, and how fast it starts."""
 
 import csv
 import json
@@ -42,11 +42,11 @@ def place(tmp_path_factory):
     return folder
 
 
-def test_all_runs_are_tabled_and_the_damaged_one_is_named_and_left_out(place):
+def test_all_runs_are_tabled_and_the_damaged_one_is_reported_and_skipped(place):
     result = run("--sort=miou", cwd=place)
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
-    assert line.startswith("runs.py: runs/broken is left out: runs/broken/config.json")
+    assert line.startswith("runs.py: runs/broken is skipped: runs/broken/config.json")
     rows = [line.split("│") for line in result.stdout.splitlines() if line.startswith("│")]
     table = {row[1].strip(): [cell.strip() for cell in row[2:-1]] for row in rows}
     assert table["optimizer.peak_rate"] == ["0.1", "0.01"] and table["mIoU %"] == ["50.0", "25.0"]
