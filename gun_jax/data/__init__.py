@@ -1,1 +1,1 @@
-"""Data sets, class maps, augmentation and the pipeline that feeds training; knows nothing of models."""
+"""Data sets, class maps, augmentation, and the input pipeline of training; knows nothing of models."""

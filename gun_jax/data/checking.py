@@ -1,4 +1,4 @@
-"""Looking through a data set before it is trained on."""
+"""Checks every record of a data set before training."""
 
 import concurrent.futures
 import functools
@@ -15,7 +15,7 @@ from gun_jax.errors import InputError
 
 
 def check_data(config: ConfigDict) -> None:
-    """Reads all that a configuration trains and evaluates on, with a bar, and shows a line for each bad record.
+    """Reads the splits that a configuration trains and evaluates on, and prints a line for each bad record.
 
     Raises:
       InputError: there are bad records, or data are missing.
@@ -26,15 +26,15 @@ def check_data(config: ConfigDict) -> None:
         source = load_source(config.data, split)
         with rich.progress.Progress(console=console) as progress:
             bar = progress.add_task(split, total=len(source))
-            wrong, notes = check_source(source, config.data.threads, functools.partial(progress.advance, bar))
-        for line in [*wrong, *(f"note: {note}" for note in notes)]:
+            errors, notes = check_source(source, config.data.threads, functools.partial(progress.advance, bar))
+        for line in [*errors, *(f"note: {note}" for note in notes)]:
             console.print(line)
-        console.print(f"{split}: {len(source) - len(wrong)} of {len(source)} records can be used")
-        bad += len(wrong)
+        console.print(f"{split}: {len(source) - len(errors)} of {len(source)} records can be used")
+        bad += len(errors)
     if bad:
         raise InputError(
-            f"{bad} records cannot be used; mend or remove their files (training alone can leave bad ones out: "
-            "--config.data.on_bad_record=skip)"
+            f"{bad} records cannot be used; repair or remove their files, or skip them while training with "
+            "--config.data.on_bad_record=skip"
         )
 
 
@@ -43,12 +43,12 @@ def check_source(source: Source, threads: int, advance: Callable[[], object]) ->
 
     Args:
       source: the data set.
-      threads: that read.
-      advance: is called after each record.
+      threads: number of reader threads.
+      advance: called after each record.
 
     Returns:
-      What is wrong, a line for each record that cannot be used; and what a user may not expect, links that lead out of
-      the folders of a data set.
+      An error message for each record that cannot be used, and a note for each file that is a link out of the data
+      set's folders.
     """
 
     def check(index: int) -> str | None:
@@ -58,13 +58,13 @@ def check_source(source: Source, threads: int, advance: Callable[[], object]) ->
             return str(error)
         return None
 
-    wrong = []
+    errors = []
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         for found in pool.map(check, range(len(source))):
             advance()
             if found is not None:
-                wrong.append(found)
-    return wrong, list(_links_out(source)) if isinstance(source, FolderSource) else []
+                errors.append(found)
+    return errors, list(_links_out(source)) if isinstance(source, FolderSource) else []
 
 
 def _links_out(source: FolderSource) -> Iterable[str]:

@@ -1,7 +1,7 @@
-"""Class maps and palettes: which number means what, and in which colour it is drawn.
+"""Class maps and palettes: the class of each value in label files, and the colour of each class.
 
-Everywhere in the package a label is a train id, 0 to `len(names) - 1`, and `IGNORE` (255) is what neither training nor
-scoring looks at. A class map says how the numbers, or the colours, of the label files become train ids.
+Everywhere in the package a label is a train id, 0 to `len(names) - 1`, or `IGNORE` (255), which training and scoring
+ignore. A class map turns the numbers or colours of label files into train ids.
 """
 
 import dataclasses
@@ -24,11 +24,11 @@ class ClassMap:
 
     Attributes:
       names: the class names, in the order of the train ids.
-      colors: one (red, green, blue) a class, each 0 to 255.
-      values: label-file value to train id; `IGNORE` for values that are known and not scored. None: values are train
-        ids already, and `IGNORE` is ignored.
-      by_color: whether label files show classes by their colours. The keys of `values`, which has to be there, are
-        colours as numbers then (see `gun_jax.data.color_labels`).
+      colors: (red, green, blue) of each class, 0 to 255.
+      values: label-file value to train id, or to `IGNORE` for values that are not scored. None: the values are train
+        ids already.
+      by_color: whether label files show classes by colours. `values` is then required, and its keys are packed colours
+        (see `gun_jax.data.color_labels`).
     """
 
     names: tuple[str, ...]
@@ -38,24 +38,28 @@ class ClassMap:
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.colors):
-            raise InputError(f"{len(self.names)} names but {len(self.colors)} colours; give one a class")
+            raise InputError(
+                f"{len(self.names)} names but {len(self.colors)} colours; expected one colour for each class"
+            )
         if not 1 <= len(self.names) < IGNORE:
             raise InputError(f"{len(self.names)} classes; expected 1 to {IGNORE - 1}")
         for name in self.names:
             if not name.strip() or self.names.count(name) > 1:
-                raise InputError(f"{self.names.count(name)} classes are called {name!r}; expected a name for each")
+                raise InputError(
+                    f"{self.names.count(name)} classes are called {name!r}; expected a unique name for each"
+                )
 
     def __len__(self) -> int:
         return len(self.names)
 
     def palette(self) -> np.ndarray:
-        """Colours by label value: uint8 (256, 3), black where there is no class."""
+        """Colours by train id: uint8 (256, 3), black where there is no class."""
         table = np.zeros((256, 3), np.uint8)
         table[: len(self.colors)] = self.colors
         return table
 
     def lookup(self) -> np.ndarray:
-        """Train id by label-file value: int16 (256,), -1 for a value outside the map. Of a map of numbers only."""
+        """Train id by label-file value: int16 (256,), -1 for a value outside the map. Not for a map of colours."""
         assert not self.by_color
         table = np.full(256, -1, np.int16)
         values = self.values if self.values is not None else {i: i for i in range(len(self))} | {IGNORE: IGNORE}
@@ -64,19 +68,19 @@ class ClassMap:
         return table
 
     def file_values(self) -> np.ndarray:
-        """The number that each class has in label files, the first where it has several: uint8 (classes,)."""
+        """The first label-file value of each class: uint8 (classes,)."""
         table = self.lookup()
         return np.array([np.flatnonzero(table == train_id)[0] for train_id in range(len(self))], np.uint8)
 
     def train_ids(self, values: np.ndarray, where: str) -> np.ndarray:
-        """Train ids, uint8 (H, W), of the pixels of a label file, whose name `where` is in an error.
+        """Train ids, uint8 (H, W), of the pixels of a label file.
 
         Args:
           values: numbers, uint8 (H, W); or colours, uint8 (H, W, 3) RGB, for a map of colours.
-          where: what to call the file.
+          where: the file's name in error messages.
 
         Raises:
-          InputError: a number or a colour is none of the map's.
+          InputError: a number or a colour is not in the map.
         """
         if self.by_color:
             return self._ids_of_colors(pack_colors(values), where)
@@ -100,10 +104,10 @@ class ClassMap:
             strange = int(colors[row, column])
             nearest = nearest_color(strange, self.values)
             train_id = self.values[nearest]
-            of = "which is ignored" if train_id == IGNORE else f"of {self.names[train_id]!r}"
+            meaning = "which is ignored" if train_id == IGNORE else f"of {self.names[train_id]!r}"
             raise InputError(
                 f"{where} holds the colour {unpack_color(strange)} at row {row}, column {column}, which the class map "
-                f"does not have; the nearest that it has is {unpack_color(nearest)}, {of}: add the colour to the map, "
+                f"lacks; its nearest colour is {unpack_color(nearest)}, {meaning}: add the colour to the map, "
                 "or save labels without smoothing and not as JPEG, which mix colours"
             )
         return ids
@@ -131,7 +135,7 @@ _CITYSCAPES = (
     ("bicycle", (119, 11, 32), 33),
 )
 
-# Cityscapes' label ids 0 to 33 (and 255 for the licence plate's -1 in 8 bits) become the benchmark's 19 train ids.
+# Cityscapes' label ids 0 to 33, and 255 for the licence plate's -1 in 8 bits, to the benchmark's 19 train ids.
 CITYSCAPES = ClassMap(
     names=tuple(name for name, _, _ in _CITYSCAPES),
     colors=tuple(color for _, color, _ in _CITYSCAPES),
@@ -154,11 +158,11 @@ def load_class_map(path: str | pathlib.Path) -> ClassMap:
     """Reads a class map from a JSON file.
 
     The file: `{"classes": [{"name": "road", "color": [128, 64, 128], "values": [7]}, ...], "ignore": [0, 255]}`. A
-    class's place in the list is its train id; `values` are the numbers it has in the label files (default: its place),
+    class's position in the list is its train id; `values` are its numbers in label files (default: the position),
     `ignore` the numbers that are not scored (default: [255]). Any other number in a label file is an error.
 
-    With `"labels": "colors"` beside, label files show classes by their colours: `values` and `ignore` are lists of
-    colours, [red, green, blue], by default a class's own `color`, and none. A "comment" may stand anywhere.
+    With `"labels": "colors"`, label files show classes by colours: `values` (default: the class's `color`) and `ignore`
+    (default: none) are lists of colours, [red, green, blue]. "comment" is allowed anywhere.
 
     Raises:
       InputError: the file is missing, is not such JSON, or one value belongs to two classes.
@@ -174,7 +178,7 @@ def load_class_map(path: str | pathlib.Path) -> ClassMap:
         if content.get("labels", "numbers") not in ("numbers", "colors"):
             raise ValueError(f'labels are {content["labels"]!r}, not "numbers" or "colors"')
         by_color = content.get("labels") == "colors"
-        read, shown = (_packed, unpack_color) if by_color else (_byte, int)
+        read, show = (_packed, unpack_color) if by_color else (_byte, int)
         for train_id, entry in enumerate(content["classes"]):
             _known(entry, ("name", "color", "values"))
             names.append(str(entry["name"]))
@@ -184,12 +188,12 @@ def load_class_map(path: str | pathlib.Path) -> ClassMap:
             colors.append((red, green, blue))
             for value in map(read, entry.get("values", [entry["color"] if by_color else train_id])):
                 if value in values:
-                    there = names[values[value]]
-                    raise ValueError(f"value {shown(value)} belongs to {there!r} and to {names[-1]!r}")
+                    other = names[values[value]]
+                    raise ValueError(f"value {show(value)} belongs to {other!r} and to {names[-1]!r}")
                 values[value] = train_id
         for value in map(read, content.get("ignore", [] if by_color else [IGNORE])):
             if values.get(value, IGNORE) != IGNORE:
-                raise ValueError(f"value {shown(value)} is ignored and belongs to {names[values[value]]!r}")
+                raise ValueError(f"value {show(value)} is ignored and belongs to {names[values[value]]!r}")
             values[value] = IGNORE
         return ClassMap(tuple(names), tuple(colors), values, by_color)
     except OSError as error:
@@ -214,11 +218,11 @@ def _byte(value: Any) -> int:
 
 def _packed(color: Any) -> int:
     if not isinstance(color, list) or len(color) != 3:
-        raise ValueError(f"{color!r} is not a colour, as [128, 64, 128]")
+        raise ValueError(f"{color!r} is not a colour, e.g. [128, 64, 128]")
     return pack_color(map(_byte, color))
 
 
 def _ranges(values: np.ndarray) -> str:
-    """Whole numbers, ascending, as people write them: "0 to 11, 255"."""
+    """Ascending whole numbers as text: "0 to 11, 255"."""
     runs = np.split(values, np.flatnonzero(np.diff(values) != 1) + 1)
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)

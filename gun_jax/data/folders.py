@@ -1,4 +1,4 @@
-"""Images and labels in two folders, as most data sets lie on a disk."""
+"""Images and labels in two folders."""
 
 import hashlib
 import json
@@ -19,23 +19,22 @@ IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 class FolderSource:
     """Pairs of image and label files below two folders.
 
-    A pair has the same path below its folder, less the ending: `images/berlin/a_image.png` and
-    `labels/berlin/a_label.png` are one with `image_ending="_image.png"`, `label_ending="_label.png"`. Images and
-    labels may lie in one folder: a file that has both endings is what the longer one says.
+    The files of a pair have the same path below their folders, apart from the ending: `images/berlin/a_image.png` and
+    `labels/berlin/a_label.png` are a pair for `image_ending="_image.png"` and `label_ending="_label.png"`. Images and
+    labels may share one folder: the longer of two endings that match a file decides.
 
     Args:
-      images: folder of the images, searched with all folders in it.
-      labels: folder of the label images: one byte a pixel, a value of the class map; or, for a map of colours, its
-        colours. None: records have no "label".
+      images: folder of the images, searched recursively.
+      labels: folder of the label images, which hold values of the class map, one byte a pixel, or its colours. None:
+        records have no "label".
       classes: the class map.
-      image_ending: how the name of an image ends; by default any of `IMAGE_ENDINGS`.
-      label_ending: how the name of a label ends; by default ".png".
-      instance_ending: how the name of an image of instances ends, which lies beside the label; records then have
-        "instances", int32 (H, W).
-      chosen: the pairs to take, by their paths below the folders, less the endings; by default all.
+      image_ending: ending of image names; by default any of `IMAGE_ENDINGS`.
+      label_ending: ending of label names.
+      instance_ending: ending of the instance images beside the labels; records then have "instances", int32 (H, W).
+      chosen: the pairs to use, by path below the folders, without the ending; by default all.
 
     Raises:
-      InputError: a folder is missing or holds no image, an image has no label, or one that was chosen is not there.
+      InputError: a folder is missing or holds no image, an image has no label, or a chosen image does not exist.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class FolderSource:
         """Reads pair `index`.
 
         Raises:
-          InputError: a file is no image, the two sizes differ, or the label holds a value outside the class map.
+          InputError: a file is not an image, the sizes differ, or the label holds a value outside the class map.
         """
         key, image_file, label_file = self._pairs[operator.index(index)]
         image = read_image(self.images / image_file)
@@ -96,15 +95,15 @@ class FolderSource:
         return record
 
     def _read(self, read: Callable, file: str, image_file: str, image: np.ndarray) -> np.ndarray:
-        """Reads a label or instance image, which has to have the size of its image."""
+        """Reads a label or instance image and checks that it has the size of its image."""
         assert self.labels is not None
-        picture = read(self.labels / file)
-        if picture.shape[:2] != image.shape[:2]:
+        label = read(self.labels / file)
+        if label.shape[:2] != image.shape[:2]:
             raise InputError(
-                f"label {self.labels / file} is {_size(picture)}, its image {self.images / image_file} "
+                f"label {self.labels / file} is {_size(label)}, its image {self.images / image_file} "
                 f"{_size(image)}; expected the same size"
             )
-        return picture
+        return label
 
     def __repr__(self) -> str:
         if self.labels is None:
@@ -117,18 +116,18 @@ def _chosen(files: dict[str, str], chosen: Collection[str], folder: pathlib.Path
     if missing is not None:
         raise InputError(
             f"folder {folder} has no image {missing!r}, which is in the list of the split; expected a path below the "
-            f"folder without its ending, as {next(iter(files))!r}"
+            f"folder without its ending, e.g. {next(iter(files))!r}"
         )
     if not chosen:
-        raise InputError(f"the list of the split names none of the images in {folder}; expected one at least")
+        raise InputError(f"the list of the split names none of the images in {folder}; expected at least one")
     chosen = frozenset(chosen)
     return {key: file for key, file in files.items() if key in chosen}
 
 
 def _files(folder: pathlib.Path, ending: str | tuple[str, ...], others: str = "") -> dict[str, str]:
-    """Files below a folder by their path in it less the ending: {"berlin/a": "berlin/a.png"}.
+    """Files below a folder by path without ending: {"berlin/a": "berlin/a.png"}.
 
-    Those that end in `others`, if that is longer, are left out.
+    Files that also end in `others`, if it is longer, are left out.
     """
     if not folder.is_dir():
         raise InputError(f"folder {folder} does not exist")
@@ -150,7 +149,7 @@ def _files(folder: pathlib.Path, ending: str | tuple[str, ...], others: str = ""
 
 
 def names_below(folder: pathlib.Path) -> Iterator[str]:
-    """Paths of all files below a folder, also in folders that are links, each folder once."""
+    """Paths of all files below a folder. Links to folders are followed, each folder once."""
     seen = set()
     for inner, folders, files in os.walk(folder, followlinks=True):
         if os.path.realpath(inner) in seen:
@@ -160,5 +159,5 @@ def names_below(folder: pathlib.Path) -> Iterator[str]:
         yield from (pathlib.Path(inner, file).relative_to(folder).as_posix() for file in files)
 
 
-def _size(picture: np.ndarray) -> str:
-    return f"{picture.shape[1]}x{picture.shape[0]} (width x height)"
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]} (width x height)"

@@ -1,4 +1,4 @@
-"""Reading image and label files into the arrays that the rest of the package trusts."""
+"""Reads image and label files, and checks them."""
 
 import contextlib
 import io
@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from gun_jax.errors import InputError
 
-# Mean and deviation of ImageNet's RGB channels in 0..1, which the published DRN weights were trained with.
+# Mean and deviation of ImageNet's RGB channels, 0 to 1, with which the published DRN weights were trained.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 MEAN_COLOR = tuple(round(255 * channel) for channel in MEAN)
@@ -23,13 +23,13 @@ _LABEL_MODES = ("L", "P", "1")  # Pillow's names for grey, palette, black and wh
 _INSTANCE_MODES = ("L", "I", "I;16", "I;16B")
 _PNG, _PNG_KIND, _GREY_OF_8_BITS, _PNG_END = b"\x89PNG\r\n\x1a\n", slice(24, 26), b"\x08\x00", b"IEND\xaeB`\x82"
 _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
-_TRAILER = 2**16  # bytes after the end of a PNG that some programs leave
-MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**26  # of an image: beyond, Pillow warns of decompression bombs
-_SPREAD = {"L;2": 85, "L;4": 17}  # by Pillow's name of how the file stores them
+_TRAILER = 2**16  # bytes that some programs append to a PNG, at most
+MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**26  # of an image; Pillow warns of decompression bombs beyond it
+_SPREAD = {"L;2": 85, "L;4": 17}  # Pillow's raw mode to the factor by which Pillow multiplies grey levels
 
 
 def normalise(images: jax.Array) -> jax.Array:
-    """Turns uint8 RGB (..., 3), 0 to 255, into what the networks take: float32, ImageNet's mean 0 and deviation 1."""
+    """Normalises uint8 RGB (..., 3), 0 to 255, by ImageNet's mean and deviation: float32 (..., 3)."""
     if images.dtype != jnp.uint8:
         raise InputError(f"normalise: images of {images.dtype}; expected uint8, 0 to 255")
     scale = 1 / (255 * np.asarray(STD, np.float32))
@@ -40,33 +40,31 @@ def normalise(images: jax.Array) -> jax.Array:
 def read_image(path: str | os.PathLike, upright: bool = False) -> np.ndarray:
     """Reads an image: uint8 (H, W, 3) RGB.
 
-    Grey images get three equal channels, a transparency channel is dropped, 16 bits are scaled to 8.
+    Grey images get three equal channels, transparency is dropped, 16 bits are scaled to 8.
 
     Args:
-      path: of the file.
-      upright: whether the image is turned as its metadata say (EXIF's orientation, as cameras write it); labels
-        belong to images as they are stored.
+      path: the file.
+      upright: whether to apply the EXIF orientation that cameras write. Leave it off for images with labels, which
+        match the stored pixels.
 
     Raises:
-      InputError: no such file, not a whole image, one of another kind of number, or of more than `MAX_PIXELS`.
+      InputError: no such file, not a whole image, not 8 or 16 bits a channel, or more than `MAX_PIXELS`.
     """
     return decode_image(_content("image", path), f"image {path}", upright)
 
 
 def decode_image(content: bytes, what: str, upright: bool = False) -> np.ndarray:
-    """As `read_image`, of the bytes of a file; `what` names it in errors."""
+    """Like `read_image`, from a file's content; `what` names it in error messages."""
     _check_whole(what, content)
     image = _decode(content, what)
     return _turned(image, _orientation(content)) if upright else image
 
 
 def read_label_colors(path: str | os.PathLike) -> np.ndarray:
-    """Reads a label image that shows classes by their colours, as `read_image` does: uint8 (H, W, 3) RGB.
-
-    Of a palette image the palette's colours.
+    """Reads a label image that shows classes by colours: uint8 (H, W, 3) RGB; palettes are applied.
 
     Raises:
-      InputError: as `read_image`.
+      InputError: as for `read_image`.
     """
     return decode_image(_content("label", path), f"label {path}")
 
@@ -74,7 +72,7 @@ def read_label_colors(path: str | os.PathLike) -> np.ndarray:
 def _decode(content: bytes, what: str) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:  # a header that promises more pixels than OpenCV takes
+    except cv2.error as error:  # the header claims more pixels than OpenCV accepts
         raise InputError(f"{what} is damaged or too large: OpenCV cannot decode it") from error
     if image is None:
         raise InputError(f"{what} is not an image that OpenCV reads; expected PNG, JPEG, TIFF, BMP or WebP")
@@ -101,7 +99,7 @@ def _orientation(content: bytes) -> int:
 
 
 def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
-    """Undoes an orientation of EXIF: the stored row 0 is the image's top, bottom, left or right side."""
+    """Applies EXIF's orientation, which says whether row 0 is the image's top, bottom, left or right side."""
     if orientation in (5, 6, 7, 8):
         image = image.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):
@@ -112,10 +110,10 @@ def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def read_label(path: str | os.PathLike) -> np.ndarray:
-    """Reads a label image: uint8 (H, W), the numbers in the file (of a palette image, the indices).
+    """Reads a label image: uint8 (H, W), the numbers in the file, or a palette image's indices.
 
     Raises:
-      InputError: no such file, not a whole image, of too many pixels, more than one number a pixel, or 16 bits of it.
+      InputError: no such file, not a whole image, too many pixels, or not one byte a pixel.
     """
     content = _content("label", path)
     _check_whole(f"label {path}", content)
@@ -126,14 +124,14 @@ def read_label(path: str | os.PathLike) -> np.ndarray:
         'one byte a pixel, the class\'s number (grey or palette PNG), or a class map that says "labels": "colors"'
     )
     with _opened(path, content, _LABEL_MODES, expected) as image:
-        # Pillow spreads the numbers of grey images of 2 and 4 bits over 0 to 255.
+        # Pillow scales grey images of 2 and 4 bits to 0 to 255.
         stored = getattr(image, "tile", None)
         spread = _SPREAD.get(str(stored[0][3]), 1) if stored else 1
         return np.asarray(image).astype(np.uint8) // spread
 
 
 def _plain_grey(content: bytes) -> np.ndarray | None:
-    """A grey PNG of 8 bits, as most labels are, faster than by Pillow; None for anything else and damaged ones."""
+    """Decodes the usual label, a grey PNG of 8 bits, faster than Pillow; None for other or damaged files."""
     if not content.startswith(_PNG) or content[_PNG_KIND] != _GREY_OF_8_BITS:
         return None
     with contextlib.suppress(cv2.error):
@@ -142,7 +140,7 @@ def _plain_grey(content: bytes) -> np.ndarray | None:
 
 
 def read_instances(path: str | os.PathLike) -> np.ndarray:
-    """Reads an image of instances, as Cityscapes' `instanceIds`: int32 (H, W), the numbers in the file.
+    """Reads an instance image, e.g. Cityscapes' `instanceIds`: int32 (H, W), the numbers in the file.
 
     Raises:
       InputError: no such file, not a whole image, more than one number a pixel, or too many pixels.
@@ -155,7 +153,7 @@ def read_instances(path: str | os.PathLike) -> np.ndarray:
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike, content: bytes, modes: tuple[str, ...], expected: str) -> Iterator[Image.Image]:
-    """An image of numbers, while it is read; what is wrong with it as an InputError."""
+    """Opens an image of numbers with Pillow; its errors become InputErrors."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             if image.mode not in modes:
@@ -165,12 +163,12 @@ def _opened(path: str | os.PathLike, content: bytes, modes: tuple[str, ...], exp
         raise
     except UnidentifiedImageError as error:
         raise InputError(f"label {path} is not an image; expected a grey or palette PNG of class numbers") from error
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow calls damaged
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow's errors of damaged files
         raise InputError(f"label {path} cannot be read: {error}") from error
 
 
 def _content(kind: str, path: str | os.PathLike) -> bytes:
-    """The bytes of a file, of which there are some."""
+    """The content of a file that is not empty."""
     try:
         content = pathlib.Path(path).read_bytes()
     except OSError as error:
@@ -181,25 +179,25 @@ def _content(kind: str, path: str | os.PathLike) -> bytes:
 
 
 def _check_whole(what: str, content: bytes) -> None:
-    """Refuses images that OpenCV and Pillow would decode in part, or for which they would fill the memory."""
+    """Refuses images that OpenCV and Pillow would decode in part, or that would fill the memory."""
     if (content.startswith(_PNG) and _PNG_END not in content[-_TRAILER:]) or _is_cut_jpeg(content):
-        raise InputError(f"{what} is cut off; copy it anew")
+        raise InputError(f"{what} is cut off; copy it again")
     try:
         with Image.open(io.BytesIO(content)) as image:
             width, height = image.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{what} has too many pixels; expected at most {MAX_PIXELS}") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        return  # OpenCV reads more kinds; and both say what is wrong
+        return  # OpenCV may read it; the decoders report what is wrong
     if width * height > MAX_PIXELS:
         raise InputError(f"{what} is {width}x{height}; expected at most {MAX_PIXELS} pixels: cut it into parts")
 
 
 def _is_cut_jpeg(content: bytes) -> bool:
-    """Whether a JPEG has no end marker after its first scan began (thumbnails, with their own, lie before it)."""
+    """Whether a JPEG has no end marker after its first scan starts; thumbnails, which have one, precede it."""
     place = len(_JPEG)
     while content.startswith(_JPEG) and place + 4 <= len(content) and content[place] == 0xFF:
         if content[place : place + 2] == _JPEG_SCAN:
-            return content.find(_JPEG_END, place) < 0  # in the data of a scan there is none
+            return content.find(_JPEG_END, place) < 0  # a scan's data contains none
         place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")  # a segment with its length
-    return False  # none, or one of whose damage OpenCV tells
+    return False  # not a JPEG, or one whose damage OpenCV reports

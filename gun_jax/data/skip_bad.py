@@ -1,14 +1,14 @@
-"""What becomes of records that cannot be used."""
+"""Skipping records that cannot be used."""
 
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
 
 
 class SkippingSource:
-    """A source in which the next record that can be used stands in for one that cannot.
+    """A source that replaces a bad record by the next good one.
 
-    A record has "skipped" then: what was wrong with each that was left out for it, a line each. Which record stands in
-    depends on the files alone: while they stay as they are, a run that goes on sees what it would have seen.
+    Each record has "skipped", the error messages of the records that it replaces. The replacement depends only on the
+    files, so a resumed run sees the same records as long as the files do not change.
     """
 
     def __init__(self, source: Source):
@@ -19,18 +19,18 @@ class SkippingSource:
         return len(self._source)
 
     def __getitem__(self, index: int) -> dict:
-        """Record `index`, or the next.
+        """Record `index`, or the next good one.
 
         Raises:
           InputError: no record of the source can be used.
         """
         skipped: list[str] = []
-        for further in range(len(self)):
+        for step in range(len(self)):
             try:
-                return self._source[(index + further) % len(self)] | {"skipped": skipped}
+                return self._source[(index + step) % len(self)] | {"skipped": skipped}
             except InputError as error:
                 skipped.append(str(error))
-        raise InputError(f"no record of {self._source} can be used; the first: {skipped[0]}")
+        raise InputError(f"no record of {self._source} can be used; the first error: {skipped[0]}")
 
     def __repr__(self) -> str:
         return f"SkippingSource({self._source!r})"

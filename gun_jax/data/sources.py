@@ -1,7 +1,7 @@
 """Data sets as random access: `source[i]` is `{"image": uint8 (H, W, 3), "label": uint8 (H, W), "id": str}`.
 
-Labels are train ids of `source.classes`, and `IGNORE`. A source is pure and pickles, so every worker process can hold
-one. `load_source` builds the one that a configuration names.
+Labels are train ids of `source.classes`, or `IGNORE`. A source is pure and can be pickled, so every worker process has
+its copy. `load_source` builds the source that a configuration names.
 """
 
 import dataclasses
@@ -23,10 +23,10 @@ DATA_DIR_VARIABLE = "GUN_DATA_DIR"
 
 
 class Source(Protocol):
-    """What the pipeline and the evaluation need of a data set."""
+    """The interface of a data set."""
 
     classes: ClassMap
-    identity: str  # changes with what the records are and their order
+    identity: str  # differs if the records or their order differ
 
     def __len__(self) -> int: ...
 
@@ -35,7 +35,7 @@ class Source(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where a data set keeps its files, below its folder; `{split}` is the name of the split."""
+    """Paths of a data set's files below its folder; `{split}` stands for the split's name."""
 
     images: str
     labels: str
@@ -43,10 +43,10 @@ class Layout:
     image_ending: str | tuple[str, ...] = IMAGE_ENDINGS
     label_ending: str = ".png"
     instance_ending: str | None = None
-    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)  # images of a split, where they are known
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)  # published numbers of images
     title: str = ""
     remedy: str = ""
-    split_list: str = ""  # file of the names of a split's images; "": all that are there
+    split_list: str = ""  # file with the names of a split's images; "": all images in the folder
 
 
 LAYOUTS = {
@@ -60,7 +60,7 @@ LAYOUTS = {
         CITYSCAPES_COUNTS,
         "Cityscapes",
         "download leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip from www.cityscapes-dataset.com and unpack "
-        "both there (or leave them as they are, with the `tfds` extra installed)",
+        "both there (or install the `tfds` extra, which reads them packed)",
     ),
     "camvid": Layout(
         "{split}", "{split}annot", CAMVID, title="CamVid", remedy="put the SegNet split of CamVid (480x360) there"
@@ -75,9 +75,9 @@ def load_source(data: ConfigDict, split: str, labelled: bool = True, instances: 
 
     Args:
       data: the `data` section of a configuration (see `gun_jax.configuration`).
-      split: "train", "val", or another that the data set has.
-      labelled: whether records shall have a "label".
-      instances: whether they shall have "instances", int32 (H, W), if there are files of them.
+      split: "train", "val", or another split of the data set.
+      labelled: whether records have a "label".
+      instances: whether records have "instances", int32 (H, W), if there are such files.
 
     Raises:
       InputError: no such source, or files are missing.
@@ -91,7 +91,7 @@ def load_source(data: ConfigDict, split: str, labelled: bool = True, instances: 
         return SyntheticScenes(lengths[split], tuple(data.synthetic_size), seed)
     layout = _layout(data)
     root = find_data_dir(data, split)
-    assert root is not None  # only drawn scenes need no folder
+    assert root is not None  # only synthetic scenes need no folder
     images, labels = (root / _of_split(part, split) for part in (layout.images, layout.labels))
     source: Source
     if data.source == "cityscapes" and not images.is_dir():
@@ -111,10 +111,10 @@ def load_source(data: ConfigDict, split: str, labelled: bool = True, instances: 
 
 
 def find_data_dir(data: ConfigDict, split: str = "train") -> pathlib.Path | None:
-    """The absolute folder in which a configuration's data lies, or None for data that needs no files.
+    """Finds the absolute folder of a configuration's data; None for synthetic scenes.
 
-    It is `data.dir`, or else what the environment variable GUN_DATA_DIR names, or else `data` in the current folder; or
-    the folder in it that has the source's name.
+    The folder is `data.dir`, else the environment variable GUN_DATA_DIR, else `data` in the current folder; or the
+    folder in it that has the source's name.
 
     Raises:
       InputError: neither has the folder of the split's images.

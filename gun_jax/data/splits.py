@@ -1,4 +1,4 @@
-"""Which images a split has: how many, if it is published, so that half an archive does not pass; or by a list."""
+"""The images of a split: their published number, by which half an archive is noticed, or a list of names."""
 
 import pathlib
 
@@ -12,20 +12,20 @@ def check_length(found: int, split: str, expected: int | None, where: str, remed
     """Raises an InputError unless a split has as many images as expected (None: not known)."""
     if expected is not None and found != expected:
         raise InputError(
-            f"{where}: found {found} of the {expected} images of {split}; {remedy}, or take what is there with "
-            "--config.data.partial=True (evaluate.py: --partial)"
+            f"{where}: found {found} of the {expected} images of {split}; {remedy}, or accept a part of the "
+            "split with --config.data.partial=True (evaluate.py: --partial)"
         )
 
 
 def read_split_list(path: pathlib.Path) -> list[str]:
-    """The names in a list of a split's images: a line each, the path below the folder of images less its ending.
+    """Reads the list of a split: one line for each image, its path below the images' folder without the ending.
 
     Raises:
-      InputError: it cannot be read.
+      InputError: the list cannot be read.
     """
     try:
-        content = path.read_bytes().decode(errors="surrogateescape")  # as names of files are
+        content = path.read_bytes().decode(errors="surrogateescape")  # like file names
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"list of a split {path}: {reason}; expected a file with an image's name a line") from error
+        raise InputError(f"list of a split {path}: {reason}; expected a file with one image name a line") from error
     return [line for line in (line.removesuffix("\r") for line in content.split("\n")) if line.strip()]

@@ -1,1 +1,1 @@
-"""Looking at a folder of images and labels, and writing the configuration that trains on it: a leaf."""
+"""Inspects a folder of images and labels, and writes a configuration that trains on it."""

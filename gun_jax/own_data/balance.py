@@ -1,15 +1,15 @@
-"""How many pixels each class has, in training and in validation, and what of it an IoU will suffer from."""
+"""The share of each class in training and validation, and warnings where an IoU will suffer from it."""
 
 import rich.table
 
 from gun_jax.data.classes import IGNORE, ClassMap
 from gun_jax.own_data.label_stats import LabelStats
 
-_FEW = 0.001  # of the pixels to train on
+_FEW = 0.001  # share of the training pixels
 
 
 def balance_table(classes: ClassMap, train: LabelStats, val: LabelStats) -> rich.table.Table:
-    """Shares of all pixels, and in how many images a class occurs. The censuses are by class."""
+    """A table of each class's share of the pixels and number of images. The statistics are by class."""
     table = rich.table.Table()
     table.add_column("class")
     for heading in ("train %", "val %", "images of train", "of val"):
@@ -28,21 +28,21 @@ def balance_table(classes: ClassMap, train: LabelStats, val: LabelStats) -> rich
 
 
 def balance_warnings(classes: ClassMap, train: LabelStats, val: LabelStats) -> list[str]:
-    """A line for each class that cannot be learned or scored well, and for pixels that nothing is said of."""
+    """A line for each class that cannot be learned or scored well, and one if most pixels are ignored."""
     lines = []
     for train_id, name in enumerate(classes.names):
         share = _share(train, train_id)
         if not train.pixels[train_id] and not val.pixels[train_id]:
-            lines.append(f"{name!r} is in no label: take it out of the class map")
+            lines.append(f"{name!r} is in no label: remove it from the class map")
         elif not train.pixels[train_id]:
-            lines.append(f"{name!r} is in val alone: nothing can learn it, and its IoU will be 0")
+            lines.append(f"{name!r} is only in val: it cannot be learned, and its IoU will be 0")
         elif not val.pixels[train_id]:
-            lines.append(f"{name!r} is not in val: its IoU says nothing there, and is 0 where it is found")
+            lines.append(f"{name!r} is not in val: its IoU is undefined, or 0 where it is predicted")
         if 0 < share < _FEW:
-            lines.append(f"{name!r} has {100 * share:.2g} % of the pixels to train on: expect a low IoU")
+            lines.append(f"{name!r} has {100 * share:.2g} % of the training pixels: expect a low IoU")
     ignored = _share(train, IGNORE)
     if ignored > 0.5:
-        lines.append(f"{100 * ignored:.0f} % of the pixels to train on are ignored: what lies there is not learned")
+        lines.append(f"{100 * ignored:.0f} % of the training pixels are ignored: nothing is learned from them")
     return lines
 
 

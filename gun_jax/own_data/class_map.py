@@ -1,4 +1,4 @@
-"""A class map for labels of which nobody has said what they mean: one class for each number, or colour, in them."""
+"""Proposes a class map for labels without one: a class for each number, or colour, in them."""
 
 import colorsys
 import json
@@ -9,18 +9,18 @@ from gun_jax.data.classes import IGNORE
 from gun_jax.data.color_labels import unpack_color
 from gun_jax.own_data.label_stats import LabelStats
 
-_GOLDEN = 0.6180339887  # of a turn around the colour circle: steps that never come near where they were
+_GOLDEN = 0.6180339887  # of the colour circle: hues at multiples of it stay far from each other
 
 
 def propose_class_map(stats: LabelStats, by_color: bool, palette: np.ndarray | None) -> str:
-    """The text of a class map, as `gun_jax.data.classes.load_class_map` reads it, with names to be edited.
+    """The text of a class map for `gun_jax.data.classes.load_class_map`, with names to be edited.
 
-    255 is ignored, as is usual, but where it is the foreground of labels that hold 0 and 255 alone.
+    255 is ignored, unless labels hold only 0 and 255: it is the foreground then.
 
     Args:
-      stats: of all labels.
-      by_color: whether its values are colours, which become the classes' in the order of their pixels, most first.
-      palette: colours of numbers, uint8 (N, 3); None: they are made up.
+      stats: statistics of all labels.
+      by_color: whether labels show colours; the classes are then sorted by their number of pixels, largest first.
+      palette: colours of the numbers, uint8 (N, 3); None: the colours are made up.
     """
     pixels = stats.pixels
     whole = sum(pixels.values())

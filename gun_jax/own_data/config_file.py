@@ -1,4 +1,4 @@
-"""A configuration as a Python file in the style of those under configs/."""
+"""Writes a configuration as a Python file like those in configs/."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -20,23 +20,23 @@ def get_config() -> ConfigDict:
 
 
 def config_text(title: str, commands: Iterable[str], about: Iterable[str], choices: Sequence[Choice]) -> str:
-    """The text of the file. Whatever the names of folders in it hold, it is text there, not code.
+    """The text of the file. Names of folders are escaped, so that none can become code.
 
     Args:
-      title: what it is.
-      commands: the lines that use it.
+      title: first line of the docstring.
+      commands: command lines that use the file.
       about: lines about data and machine.
-      choices: the settings; those that are as by default are left out.
+      choices: the settings; those equal to the default are left out.
     """
     lines = [title, "", *(f"    {command}" for command in commands), "", *about, ""]
-    # What stands for bytes that are no UTF-8 cannot be in a docstring, even escaped, since Python 3.13.
+    # Since Python 3.13 a docstring cannot hold surrogates, which stand for bytes that are not UTF-8, even escaped.
     lines = [re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", line) for line in lines]
     docstring = "\n".join(map(_inside_quotes, lines))
     return _FILE.format(docstring=docstring, assignments=_assignments(choices))
 
 
 def _assignments(choices: Sequence[Choice]) -> str:
-    """A line for each choice that is not the default, with a line between two sections."""
+    """A line for each choice that is not the default, with an empty line between sections."""
     defaults = configuration.default_config()
     lines: list[str] = []
     section = ""
@@ -57,6 +57,6 @@ def _literal(value: Any) -> str:
 
 
 def _inside_quotes(text: str) -> str:
-    """A text as it has to stand inside one or three double quotes to be read as itself."""
+    """Escapes a text for a literal in one or three double quotes."""
     text = text.replace("\\", r"\\").replace('"', r"\"")
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

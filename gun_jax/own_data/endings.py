@@ -1,4 +1,4 @@
-"""Which image belongs to which label, by their names."""
+"""Pairs images with labels by their names."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -11,16 +11,15 @@ _SEPARATORS = "._- "
 
 
 def find_endings(images: Collection[str], labels: Collection[str], shared: bool) -> tuple[str, str] | None:
-    """The endings with which the most images have a label, and of equal ones the simplest.
+    """Finds the endings with which the most images have a label; the simplest of equals.
 
     Args:
-      images: names of images, with the folders in their folder: "berlin/a_image.png".
-      labels: those of labels, in theirs.
-      shared: whether both are one folder.
+      images: paths of images below their folder, e.g. "berlin/a_image.png".
+      labels: paths of labels below theirs.
+      shared: whether both are the same folder.
 
     Returns:
-      What `FolderSource` takes as the endings of images ("" for any that images have) and of labels; None: no name
-      has a counterpart.
+      `FolderSource`'s endings of images ("" for any of the usual ones) and of labels; None: no image has a label.
     """
     best, endings = (0, 0), None
     for image_ending in ["", *_common_endings(images)]:
@@ -36,9 +35,9 @@ def find_endings(images: Collection[str], labels: Collection[str], shared: bool)
 def pair(
     images: Collection[str], labels: Collection[str], image_ending: str, label_ending: str, shared: bool
 ) -> tuple[list[str], list[str]]:
-    """The names, less endings, of images that have a label, and of those that have none; as `FolderSource` pairs.
+    """Names without ending of the images with a label, and of those without; pairs like `FolderSource`.
 
-    Both are empty where two images have one name.
+    Both lists are empty if two images have the same name.
     """
     keys = [key for name in images if (key := _key(name, image_ending, label_ending if shared else "")) is not None]
     if len(set(keys)) < len(keys):
@@ -48,7 +47,7 @@ def pair(
 
 
 def _key(name: str, ending: str, others: str = "") -> str | None:
-    """The name of an image less its ending; None if it ends otherwise, or in the longer ending of the others."""
+    """The name of an image without its ending; None if it ends otherwise, or in the longer ending of the others."""
     endings = (ending,) if ending else IMAGE_ENDINGS
     match = next((end for end in endings if name.lower().endswith(end.lower())), None)
     if match is None or (len(others) > len(match) and name.lower().endswith(others.lower())):
@@ -57,14 +56,14 @@ def _key(name: str, ending: str, others: str = "") -> str | None:
 
 
 def _common_endings(names: Collection[str]) -> list[str]:
-    """Endings that begin with a separator and that several names share, the shortest first."""
+    """Endings after a separator that several names share, the shortest first."""
     counts = Counter(ending for name in names for ending in _tails(name))
     common = [ending for ending, count in counts.most_common(_TRIED) if count > 1 or len(names) == 1]
     return sorted(common, key=lambda ending: (len(ending), ending))
 
 
 def _label_endings(images: Collection[str], labels: Collection[str], image_ending: str, shared: bool) -> list[str]:
-    """What names of labels have beyond those of images: the likeliest first."""
+    """What the names of labels add to those of images, the likeliest first."""
     keys = {key for name in images if (key := _key(name, image_ending)) is not None}
     counts: Counter[str] = Counter()
     for name in labels:
@@ -73,14 +72,14 @@ def _label_endings(images: Collection[str], labels: Collection[str], image_endin
     common = [
         ending
         for ending, _ in counts.most_common(_TRIED)
-        if not (shared and (is_lossy(ending) or ending.lower() in own))  # an image is no label of its own
+        if not (shared and (is_lossy(ending) or ending.lower() in own))  # an image is not its own label
     ]
-    # Of Cityscapes' four images a scene it is _labelIds.png.
+    # Of Cityscapes' four label files for a scene this chooses _labelIds.png.
     return sorted(common, key=lambda ending: (is_lossy(ending), not _says_label(ending), len(ending), ending))
 
 
 def is_lossy(ending: str) -> bool:
-    """Whether it is that of a JPEG, which changes numbers and colours."""
+    """Whether it is a JPEG's, which changes numbers and colours."""
     return ending.lower().endswith(_LOSSY)
 
 
@@ -89,7 +88,7 @@ def _says_label(ending: str) -> bool:
 
 
 def _tails(name: str) -> Iterator[str]:
-    """The ends of a file's name that begin with a separator: ".png", "_image.png"."""
+    """The ends of a file name that begin with a separator: ".png", "_image.png"."""
     start = name.rfind("/") + 1
     for place in range(len(name) - 1, start, -1):
         if name[place] in _SEPARATORS:

@@ -1,4 +1,4 @@
-"""What a folder's images and labels are: sizes, numbers or colours, and how many pixels each of these has."""
+"""Statistics of images and labels: sizes, and the pixels of each number or colour."""
 
 import collections
 import concurrent.futures
@@ -16,21 +16,23 @@ from gun_jax.data.images import read_image, read_label, read_label_colors
 from gun_jax.errors import InputError
 
 Size = tuple[int, int]  # height, width
-_MAX_VALUES = 255  # 254 classes, and what is ignored
+_MAX_VALUES = 255  # 254 classes and one ignored value
 _NUMBERS = ("L", "P", "1")  # Pillow's names for grey, palette, black and white
 _COLORS = ("RGB", "RGBA", "LA", "PA")
 
 
 @dataclasses.dataclass
 class LabelStats:
-    """Of the images of a split.
+    """Counts over the images of a split.
+
+    A value is a number or a packed colour (see `gun_jax.data.color_labels`); where the classes are known, a train id or
+    `IGNORE`.
 
     Attributes:
-      images: how many there are.
-      sizes: how many have a size.
-      pixels: how many pixels have a value: a number, or a colour as a number (see `gun_jax.data.color_labels`); or,
-        where classes are known, a train id or `IGNORE`.
-      occurs: in how many images a value occurs.
+      images: number of images.
+      sizes: number of images of each size.
+      pixels: number of pixels of each value.
+      occurs: number of images in which each value occurs.
     """
 
     images: int = 0
@@ -47,7 +49,7 @@ class LabelStats:
         )
 
     def by_class(self, classes: ClassMap) -> "LabelStats":
-        """The same with train ids for values, of a map that has one value a class and ignores one at most."""
+        """The same by train id, for a map with one value for each class and at most one that is ignored."""
         assert classes.values is not None
         pixels, occurs = (
             collections.Counter({classes.values[value]: count for value, count in counts.items()})
@@ -56,21 +58,21 @@ class LabelStats:
         return LabelStats(self.images, self.sizes, pixels, occurs)
 
 
-def take_census(
+def count_labels(
     source: FolderSource, by_color: bool, classes: ClassMap | None, threads: int, advance: Callable[[], object]
 ) -> LabelStats:
-    """Reads all labels of a source, and the sizes of its images.
+    """Counts over all labels of a source.
 
     Args:
-      source: of which only the paths are looked at, not the class map.
+      source: only its paths are used, not its class map.
       by_color: whether labels show colours.
-      classes: that the labels have to keep to, and by whose train ids to count; None: there are none yet.
-      threads: that read.
-      advance: is called after each record.
+      classes: the class map that labels must fit, to count by train id; None: there is no map yet.
+      threads: number of reader threads.
+      advance: called after each record.
 
     Raises:
-      InputError: a file cannot be read, image and label differ in size, or labels hold a value outside the class
-        map, or without one more values than there can be classes.
+      InputError: a file cannot be read, image and label differ in size, or labels hold a value outside the class map,
+        or, without a map, more values than there can be classes.
     """
 
     def look(index: int) -> tuple[pathlib.Path, Size, np.ndarray, np.ndarray]:
@@ -99,17 +101,17 @@ def take_census(
                 pool.shutdown(cancel_futures=True)
                 what = "colours" if by_color else "numbers"
                 raise InputError(
-                    f"labels hold more than {_MAX_VALUES} {what}, {len(values)} of them {label}: that is no class a "
-                    f"{what[:-1]}; save labels without smoothing and not as JPEG, which mix {what}"
+                    f"labels hold more than {_MAX_VALUES} {what}, {len(values)} of them {label}: these cannot be "
+                    f"classes; save labels without smoothing and not as JPEG, which mix {what}"
                 )
             advance()
     return stats
 
 
 def count(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct values of an array, ascending, and how often each occurs, int64.
+    """The distinct values of an array, ascending, and their counts, int64.
 
-    Runs of equal values are counted: in label images they are few, and sorting all pixels takes ten times as long.
+    It counts runs of equal values: label images have few, and sorting all pixels takes ten times as long.
     """
     flat = values.ravel()
     starts = np.flatnonzero(np.concatenate(([True], flat[1:] != flat[:-1])))
@@ -120,7 +122,7 @@ def count(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def shows_colors(labels: Sequence[pathlib.Path]) -> bool:
     """Whether label files show classes by colours: one is RGB, or the palettes of two differ.
 
-    Some programs sort a palette anew for each image: then the numbers of one are not those of another.
+    Some programs sort the palette of each image, so that a number means different classes in two images.
     """
     longest = b""
     for path in labels:
@@ -128,7 +130,7 @@ def shows_colors(labels: Sequence[pathlib.Path]) -> bool:
         if mode in _COLORS:
             return True
         if mode not in _NUMBERS:
-            read_label(path)  # which says what is wrong with it
+            read_label(path)  # raises an error that says why
         common = min(len(palette), len(longest))
         if palette[:common] != longest[:common]:
             return True
@@ -137,28 +139,28 @@ def shows_colors(labels: Sequence[pathlib.Path]) -> bool:
 
 
 def palette_of(labels: Sequence[pathlib.Path]) -> np.ndarray | None:
-    """The longest palette of palette images, uint8 (N, 3); None if none has one, or only one of greys."""
+    """The longest palette of the images, uint8 (N, 3); None without palettes, or if it is grey."""
     longest = max((_kind(path)[1] for path in labels), key=len, default=b"")
     palette = np.frombuffer(longest, np.uint8).reshape(-1, 3)
     return palette if (palette != palette[:, :1]).any() else None
 
 
 def _kind(path: pathlib.Path) -> tuple[str, bytes]:
-    """Pillow's name of how an image stores its pixels, and its palette, RGB."""
+    """Pillow's mode of an image, and its RGB palette."""
     try:
-        with Image.open(path) as picture:
-            palette = picture.getpalette("RGB") if picture.mode == "P" else None
-            return picture.mode, bytes(palette or ())
+        with Image.open(path) as image:
+            palette = image.getpalette("RGB") if image.mode == "P" else None
+            return image.mode, bytes(palette or ())
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning, Image.DecompressionBombError):
-        read_label(path)  # which says what is wrong with it
+        read_label(path)  # raises an error that says why
         raise
 
 
-def _size_of(image: pathlib.Path) -> Size:
-    """The size of an image, from its first bytes where Pillow knows its kind."""
+def _size_of(path: pathlib.Path) -> Size:
+    """The size of an image, from its header if Pillow knows the format."""
     try:
-        with Image.open(image) as picture:
-            return picture.height, picture.width
+        with Image.open(path) as image:
+            return image.height, image.width
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombWarning, Image.DecompressionBombError):
-        height, width = read_image(image).shape[:2]
+        height, width = read_image(path).shape[:2]
         return height, width

@@ -1,4 +1,4 @@
-"""`train.py --new-config`: looks at a folder, says what is in it, and writes what training on it needs."""
+"""`train.py --new-config`: inspects a folder of images and labels, and writes the files that training on it needs."""
 
 import functools
 import os
@@ -19,7 +19,7 @@ from gun_jax.own_data.choices import Choice, Machine, choose
 from gun_jax.own_data.class_map import propose_class_map
 from gun_jax.own_data.config_file import config_text
 from gun_jax.own_data.endings import is_lossy
-from gun_jax.own_data.label_stats import LabelStats, palette_of, shows_colors, take_census
+from gun_jax.own_data.label_stats import LabelStats, count_labels, palette_of, shows_colors
 from gun_jax.own_data.layout import OWN_LIST, Layout, find_layout
 from gun_jax.system.files import atomic_write
 
@@ -30,19 +30,19 @@ _SIZES_SHOWN = 3
 def new_config(
     folder: pathlib.Path, output: pathlib.Path | None = None, overwrite: bool = False, program: str = "python {}.py"
 ) -> None:
-    """Writes a configuration for the images and labels in a folder, and shows what was found and chosen.
+    """Writes a configuration for the images and labels in a folder, and prints what it found and chose.
 
-    A class map and, where nothing says which images are for validation, two lists are written into the folder, too,
-    if they are not there. Nothing is written before all labels have been read.
+    If they are missing, it also writes a class map and, if the folder has no validation split, two lists of images into
+    the folder. Nothing is written before all labels have been read.
 
     Args:
-      folder: of the data.
+      folder: the data.
       output: the file to write; by default gun.py in the folder.
-      overwrite: whether it may replace a file.
-      program: how programs are called, with {} for the name of one.
+      overwrite: whether to replace an existing file.
+      program: the command of a program, with {} for its name.
 
     Raises:
-      InputError: there are no images with labels, a file cannot be used, or the configuration is there already.
+      InputError: there are no images with labels, a file cannot be used, or the configuration exists already.
     """
     console = rich.console.Console(highlight=False, markup=False, soft_wrap=True)
     folder = folder.expanduser()
@@ -68,13 +68,13 @@ def new_config(
     choices = choose(layout, train, str(folder.absolute()), CLASSES, machine)
     commands = _commands(folder, output, program)
     about = [f"Data: {'; '.join(_splits(layout, train, val))}."]
-    title = f"Images and labels of {folder.absolute()}. By train.py --new-config; all of it may be changed."
+    title = f"Images and labels of {folder.absolute()}. Written by train.py --new-config; edit it freely."
     atomic_write(output, config_text(title, commands, about, choices))
 
     for line in _found(folder, layout, by_color, train, val):
         console.print(line)
     if known is None:
-        console.print(f"the classes in {folder / CLASSES} have made-up names: give them yours")
+        console.print(f"the classes in {folder / CLASSES} have made-up names: edit them")
     console.print(balance_table(classes, train, val))
     for line in [*layout.notes, *balance_warnings(classes, train, val)]:
         console.print(f"note: {line}")
@@ -86,25 +86,27 @@ def new_config(
 
 def _check(folder: pathlib.Path, output: pathlib.Path, overwrite: bool) -> None:
     if not folder.is_dir():
-        raise InputError(f"--new-config: folder {folder} does not exist; expected one of images and labels")
+        raise InputError(f"--new-config: folder {folder} does not exist; expected a folder of images and labels")
     if ":" in str(output):
-        raise InputError(f"--config takes what follows a colon for a variant: {output}; name another by --output=FILE")
+        raise InputError(f"{output} has a colon, after which --config expects a variant; set --output=FILE")
     if output.exists() and not overwrite:
-        raise InputError(f"{output} is there already; --overwrite replaces it, and --output=FILE names another")
+        raise InputError(
+            f"{output} exists already; replace it with --overwrite, or name another file with --output=FILE"
+        )
 
 
 def _find(folder: pathlib.Path) -> Layout:
     layout = find_layout(folder)
     if is_lossy(layout.label_ending):
         raise InputError(
-            f"labels in {folder / layout.labels} end in {layout.label_ending}: JPEG changes numbers and colours; save "
-            "them as PNG from where they come"
+            f"labels in {folder / layout.labels} end in {layout.label_ending}: JPEG changes numbers and colours; "
+            "export them again as PNG"
         )
     return layout
 
 
 def _source(folder: pathlib.Path, layout: Layout, split: str) -> FolderSource:
-    """The images of a split, whose classes are not known yet."""
+    """The images of a split, with a placeholder for the class map."""
     images, labels = layout.folders(folder, split)
     image_ending, any_classes = layout.image_ending or IMAGE_ENDINGS, ClassMap(("any",), ((0, 0, 0),))
     return FolderSource(images, labels, any_classes, image_ending, layout.label_ending, chosen=layout.names[split])
@@ -115,11 +117,11 @@ def _read_labels(
 ) -> LabelStats:
     with rich.progress.Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("reading labels", total=len(source))
-        return take_census(source, by_color, classes, _cores(), functools.partial(progress.advance, bar))
+        return count_labels(source, by_color, classes, _cores(), functools.partial(progress.advance, bar))
 
 
 def _write_lists(folder: pathlib.Path, layout: Layout) -> list[pathlib.Path]:
-    """Writes the lists of new splits: those that are not there."""
+    """Writes the missing lists of new splits."""
     paths = {folder / OWN_LIST.replace("{split}", split): names for split, names in layout.names.items()}
     new = {path: names for path, names in paths.items() if layout.split_list == OWN_LIST and not path.exists()}
     for path, names in new.items():
@@ -139,7 +141,7 @@ def _found(folder: pathlib.Path, layout: Layout, by_color: bool, train: LabelSta
 
 
 def _splits(layout: Layout, train: LabelStats, val: LabelStats) -> list[str]:
-    """How many images of which sizes the splits have."""
+    """The number of images and their sizes, a line for each split."""
     lines = []
     for split, stats in ((layout.train_split, train), (layout.eval_split, val)):
         shown = [
@@ -163,7 +165,7 @@ def _choices_table(choices: list[Choice]) -> rich.table.Table:
 
 
 def _commands(folder: pathlib.Path, output: pathlib.Path, program: str) -> list[str]:
-    """The lines to go on with."""
+    """Command lines for the next steps."""
     run = re.sub(r"[^\w.-]+", "-", folder.resolve().name).strip("-.") or "mydata"
     config, workdir = shlex.quote(f"--config={output}"), f"--workdir=runs/{run}"
     return [

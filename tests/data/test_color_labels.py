@@ -74,11 +74,11 @@ def test_a_colour_outside_the_map_is_named_with_its_first_place_and_the_nearest_
         color_map().train_ids(pixels, "label masks/a.png")
     message = str(caught.value)
     assert "label masks/a.png holds the colour (1, 0, 75) at row 2, column 3" in message and "\n" not in message
-    assert "the nearest that it has is (0, 0, 70), of 'car'" in message
+    assert "its nearest colour is (0, 0, 70), of 'car'" in message
 
 
-def test_a_colour_near_an_ignored_one_is_told_so():
-    with pytest.raises(InputError, match=r"nearest that it has is \(0, 0, 0\), which is ignored"):
+def test_a_colour_near_an_ignored_one_is_reported_as_such():
+    with pytest.raises(InputError, match=r"nearest colour is \(0, 0, 0\), which is ignored"):
         color_map().train_ids(np.full((1, 1, 3), 1, np.uint8), "a")
 
 

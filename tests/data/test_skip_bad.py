@@ -39,7 +39,7 @@ def test_the_next_good_record_stands_in_for_a_bad_one_and_says_so(index, stands_
 
 
 def test_a_source_without_a_good_record_is_refused():
-    with pytest.raises(InputError, match=r"^no record of .* can be used; the first: 7 is bad$"):
+    with pytest.raises(InputError, match=r"^no record of .* can be used; the first error: 7 is bad$"):
         SkippingSource(Numbers(*range(10)))[7]
 
 

@@ -13,7 +13,7 @@ from reference_own_data import SIZE, photo, save
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.folders import FolderSource
 from gun_jax.errors import InputError
-from gun_jax.own_data.label_stats import LabelStats, count, palette_of, shows_colors, take_census
+from gun_jax.own_data.label_stats import LabelStats, count, count_labels, palette_of, shows_colors
 
 ANY = ClassMap(("any",), ((0, 0, 0),))
 RED_BLUE = np.array([(200, 0, 0), (0, 0, 9)])
@@ -34,7 +34,7 @@ def folder(tmp_path):
 def taken(root, by_color=False, classes=None):
     calls = []
     source = FolderSource(root / "images", root / "labels", ANY)
-    stats = take_census(source, by_color, classes, 2, lambda: calls.append(1))
+    stats = count_labels(source, by_color, classes, 2, lambda: calls.append(1))
     assert len(calls) == len(source)
     return stats
 

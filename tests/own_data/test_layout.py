@@ -56,12 +56,12 @@ def test_layouts_with_splits_are_found(tmp_path, images, labels, expected, split
         ("train/images/{}.jpg", "train/labels/{}.png", ("train/images", "train/labels", "", ".png")),
     ],
 )
-def test_layouts_without_splits_are_found_and_shared_out(tmp_path, images, labels, expected):
+def test_layouts_without_splits_are_found_and_split_by_lists(tmp_path, images, labels, expected):
     fill(tmp_path, TEN, images, labels)
     layout = find_layout(tmp_path)
     assert (layout.images, layout.labels, layout.image_ending, layout.label_ending) == expected
     assert layout.split_list == "gun-{split}.txt"
-    assert "2 of 10 were chosen by their names" in layout.notes[-1]
+    assert "2 of 10 images were chosen by their names" in layout.notes[-1]
     train, val = read(tmp_path, layout, "train"), read(tmp_path, layout, "val")
     assert sorted(train + val) == TEN and len(val) == 2
 
@@ -90,7 +90,7 @@ def test_images_without_label_are_left_out_of_new_lists_and_counted(tmp_path):
     fill(tmp_path, TEN)
     (tmp_path / "labels/frame_0003.png").unlink()
     layout = find_layout(tmp_path)
-    assert "1 of 10 images have no label: they are left out" in layout.notes
+    assert "1 of 10 images have no label: they are not used" in layout.notes
     assert "frame_0003" not in layout.names["train"] + layout.names["val"]
 
 

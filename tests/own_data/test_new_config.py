@@ -111,17 +111,17 @@ def test_it_shows_the_balance_of_the_classes(folder, capsys):
         assert numbers == [*expected, *(str((labels[split] == value).any((1, 2)).sum()) for split in splits)]
 
 
-def test_it_shows_sizes_reasons_and_the_lines_to_go_on_with(folder, capsys):
+def test_it_shows_sizes_reasons_and_the_next_command_lines(folder, capsys):
     new_config(folder)
     shown = capsys.readouterr().out
     assert "train, 8 images of 64x40 (width x height)" in shown and "val, 2 images of 64x40" in shown
-    assert "note: nothing says which images are for validation" in shown and "made-up names" in shown
+    assert "note: there is no validation split" in shown and "made-up names" in shown
     assert f"    python train.py '--config={folder}/gun.py' --workdir=runs/my-data\n" in shown
     assert "    python evaluate.py --workdir=runs/my-data --panels=8\n" in shown
     assert re.search(r"model\.width .* 0\.25 .* no GPU", shown)
 
 
-def test_a_class_that_validation_lacks_is_told_of(tmp_path, capsys):
+def test_a_class_that_validation_lacks_is_reported(tmp_path, capsys):
     fill(tmp_path, NAMES[:6], "train/images/{}.png", "train/labels/{}.png", values=(1, 2))
     fill(tmp_path, NAMES[6:], "val/images/{}.png", "val/labels/{}.png", values=(1,))
     new_config(tmp_path)

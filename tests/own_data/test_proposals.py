@@ -187,12 +187,12 @@ def test_any_text_comes_back_from_the_file(text):
 # The balance
 
 
-def test_classes_that_are_missing_somewhere_or_small_are_told_of():
+def test_classes_that_are_rare_or_missing_in_a_split_are_reported():
     classes = load("all", "train only", "val only", "nowhere", "small")
     train, val = stats({0: 99_950, 1: 950, 4: 50}), stats({0: 100, 2: 5, 4: 5})
     lines = balance_warnings(classes, train, val)
     assert [line.split("'")[1] for line in lines] == ["train only", "val only", "nowhere", "small"]
-    assert "is not in val" in lines[0] and "val alone" in lines[1] and "in no label" in lines[2]
+    assert "is not in val" in lines[0] and "only in val" in lines[1] and "in no label" in lines[2]
     assert "0.05 %" in lines[3]
 
 
