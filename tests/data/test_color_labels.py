@@ -30,14 +30,14 @@ def test_a_colour_s_number_is_that_of_the_web(color):
     assert unpack_color(pack_color(color)) == color
 
 
-def test_the_colours_of_a_image_are_the_numbers_of_its_pixels():
+def test_the_colours_of_an_image_are_the_numbers_of_its_pixels():
     pixels = np.random.default_rng(0).integers(0, 256, (7, 11, 3)).astype(np.uint8)
     packed = pack_colors(pixels)
     assert packed.shape == (7, 11) and packed.dtype == np.int32
     assert packed.tolist() == [[pack_color(map(int, pixel)) for pixel in row] for row in pixels]
 
 
-def test_a_part_of_a_image_has_the_numbers_of_that_part():
+def test_a_part_of_an_image_has_the_numbers_of_that_part():
     pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 3)).astype(np.uint8)
     np.testing.assert_array_equal(pack_colors(pixels[1::2, ::-1]), pack_colors(pixels)[1::2, ::-1])
 

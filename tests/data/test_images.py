@@ -114,7 +114,7 @@ def test_a_black_and_white_image_is_0_and_255(tmp_path):
     np.testing.assert_array_equal(ours, np.where(pixels, 255, 0)[..., None].repeat(3, -1))
 
 
-def test_a_label_in_colours_is_read_as_a_image_is_and_called_a_label(tmp_path):
+def test_a_label_in_colours_is_read_as_an_image_is_and_called_a_label(tmp_path):
     pixels = noise(4)
     path = saved(tmp_path / "a.png", pixels)
     np.testing.assert_array_equal(read_label_colors(path), pixels[..., :3])
@@ -139,7 +139,7 @@ def test_sixteen_bits_of_colour_are_scaled_to_eight(channels, tmp_path):
 
 @pytest.mark.parametrize("ending", ["jpg", "png", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_asked_for_a_image_is_turned_upright_as_pillow_does(orientation, ending, tmp_path):
+def test_asked_for_an_image_is_turned_upright_as_pillow_does(orientation, ending, tmp_path):
     stored = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8))
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -301,7 +301,7 @@ HOSTILE = pytest.mark.fault(FAULT)
 
 @HOSTILE
 @pytest.mark.parametrize("ending", ["png", "jpg"])
-def test_a_image_that_is_cut_off_anywhere_is_refused(ending, tmp_path):
+def test_an_image_that_is_cut_off_anywhere_is_refused(ending, tmp_path):
     content = saved(tmp_path / f"a.{ending}", noise(3, size=(40, 30))).read_bytes()
     read_image(tmp_path / f"a.{ending}")
     for left in range(0, len(content) - 13, max(1, len(content) // 23)):
@@ -336,7 +336,7 @@ def test_a_header_that_promises_more_pixels_than_memory_is_refused_unread(read, 
 @pytest.mark.parametrize("read", [read_image, read_label])
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(data=st.data())
-def test_any_bytes_are_a_image_or_refused(read, data, tmp_path_factory):
+def test_any_bytes_are_an_image_or_refused(read, data, tmp_path_factory):
     base = tmp_path_factory.getbasetemp() / "fuzz"
     base.mkdir(exist_ok=True)
     ending = data.draw(st.sampled_from(["png", "jpg", "bmp", "tif", "webp"]))

@@ -52,6 +52,7 @@ def test_layouts_with_splits_are_found(tmp_path, images, labels, expected, split
         ("{}.png", "{}_L.png", (".", ".", "", "_L.png")),
         ("{}.jpg", "{}.png", (".", ".", ".jpg", ".png")),
         ("rgb/{}_rgb.png", "gt/{}_label.png", ("rgb", "gt", "_rgb.png", "_label.png")),
+        ("Pictures/{}.jpg", "masks/{}.png", ("Pictures", "masks", "", ".png")),
         ("JPEGImages/{}.jpg", "SegmentationClass/{}.png", ("JPEGImages", "SegmentationClass", "", ".png")),
         ("train/images/{}.jpg", "train/labels/{}.png", ("train/images", "train/labels", "", ".png")),
     ],
@@ -169,7 +170,7 @@ def test_the_split_depends_on_the_names_alone():
     assert split["val"] == ["13", "29", "39", "41", "43", "46", "47", "49", "8", "9"]
 
 
-def test_a_image_more_moves_few_others():
+def test_an_image_more_moves_few_others():
     names = [f"{number}" for number in range(50)]
     before, after = (set(split_by_name(listed)["val"]) for listed in (names, [*names, "new"]))
     assert len(before ^ after) <= 2
