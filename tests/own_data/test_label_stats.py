@@ -56,7 +56,7 @@ def test_a_census_counts_pixels_images_and_sizes(folder):
     assert stats.images == 4 and stats.sizes == {SIZE: 3, (6, 8): 1}
 
 
-def test_a_census_by_a_class_map_counts_train_ids_of_several_values_once_a_image(folder):
+def test_counts_by_a_class_map_have_a_train_id_of_several_values_once_an_image(folder):
     root, labels = folder
     stats = taken(root, classes=ClassMap(("a",), ((0, 0, 0),), {3: 0, 7: 0, 9: 255}))
     ignored = sum((label == 9).sum() for label in labels.values())

@@ -115,7 +115,7 @@ def test_lists_that_are_there_are_the_splits(tmp_path, lists):
     assert "3 of 10 images with labels are in neither of the two lists" in layout.notes
 
 
-def test_images_in_both_lists_are_told_of(tmp_path):
+def test_images_in_both_lists_are_reported(tmp_path):
     fill(tmp_path, TEN)
     (tmp_path / "train.txt").write_text("\n".join(TEN))
     (tmp_path / "val.txt").write_text("\n".join(TEN[4:7]))

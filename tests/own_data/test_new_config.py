@@ -150,7 +150,7 @@ def refused(*arguments, **options):
     return str(caught.value)
 
 
-def test_a_configuration_that_is_there_is_not_replaced_without_being_told(folder):
+def test_an_existing_configuration_is_not_replaced_without_a_flag(folder):
     (folder / "gun.py").write_text("mine")
     assert "--overwrite" in refused(folder)
     assert (folder / "gun.py").read_text() == "mine" and not (folder / "classes.json").exists()

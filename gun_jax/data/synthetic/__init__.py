@@ -1,8 +1,8 @@
 """Drawn street scenes with the 19 classes of Cityscapes: a data set that needs no download.
 
-A small procedural painter: a pin-hole camera looks along a street that is planned by chance (`scene`, `traffic`) and
-painted from far to near (`street`, `surroundings`, `models` and what is built of them). Image and label come from the
-same drawing calls, so the label is exact to the pixel. Then light, texture and the camera's noise (`weather`).
+A small procedural painter: a pin-hole camera looks along a street that is planned at random (`scene`, `traffic`) and
+painted from far to near (`street`, `surroundings`, and objects built from `models`). Image and label come from the same
+drawing calls, so the label is exact to the pixel. Light, texture and camera noise follow (`weather`).
 """
 
 import operator
@@ -23,8 +23,8 @@ class SyntheticScenes:
     """Random access to drawn street scenes.
 
     `source[i]` is `{"image": uint8 (H, W, 3) RGB, "label": uint8 (H, W), "id": str}`; the label holds train ids 0 to
-    18, and 255 where the bonnet of one's own car is seen. It depends on (seed, i, size) alone: every process draws the
-    same bytes. Holds no state but the three arguments, so it pickles.
+    18, and 255 on the bonnet of the camera's car. It depends only on (seed, i, size), so every process draws the same
+    bytes. The only state is the three arguments, so the source can be pickled.
 
     Args:
       length: number of scenes.

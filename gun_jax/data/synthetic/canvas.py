@@ -18,8 +18,8 @@ from gun_jax.data.classes import CITYSCAPES
     CAR, TRUCK, BUS, TRAIN, MOTORCYCLE, BICYCLE,
 ) = range(len(CITYSCAPES))  # fmt: skip
 
-NEAREST = 0.6  # metres; what is closer would project to infinity
-FARTHEST = 170.0  # metres; beyond it the ground is the background's
+NEAREST = 0.6  # metres; closer points would project to infinity
+FARTHEST = 170.0  # metres; beyond it the background covers the ground
 COORDINATE_LIMIT = 20_000  # pixels; cv2 counts in 16.16 fixed point
 
 
@@ -123,7 +123,7 @@ class Canvas:
         return points
 
     def veil(self, points: np.ndarray, color: tuple[float, float, float, int], opacity: float) -> None:
-        """Paints a polygon (N, 2) one can see through; its label is the colour's all over."""
+        """Paints a transparent polygon (N, 2); all of it gets the colour's label."""
         points = to_pixels(points)
         left, top = np.maximum(points.min(0), 0)
         right, bottom = np.minimum(points.max(0) + 1, (self.width, self.height))

@@ -19,7 +19,7 @@ _FACE, _LINE, _DISC = range(3)
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """What `ModelBuilder.build` returns; see there."""
+    """A finished model; see `ModelBuilder.build`."""
 
     axes: tuple  # x, y and z of the points, float64 (N,) each
     radius: float  # of the points around the upright axis, metres
@@ -34,7 +34,7 @@ class Model:
 
 
 class ModelBuilder:
-    """Collects parts in painting order: what is added later covers what was added before."""
+    """Collects parts in painting order: later parts cover earlier ones."""
 
     def __init__(self):
         self._points, self._parts, self._corners, self._paints, self._facings = [], [], [], [], []

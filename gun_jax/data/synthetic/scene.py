@@ -25,7 +25,7 @@ _STREETS = {
 
 @dataclasses.dataclass
 class Scene:
-    """What the layout functions share while they plan a scene.
+    """The state that the layout functions share while they plan a scene.
 
     Attributes:
       things: (depth, paint) of everything that stands on the ground; painted by falling depth.
@@ -148,7 +148,7 @@ def _line_street(scene, side):
 
 
 def _border(scene, side):
-    """What runs along the property line: (kind, height, colour, fence kind)."""
+    """The boundary along the property line: (kind, height, colour, fence kind)."""
     rng = scene.rng
     if side.style == "facades":
         kind = "none" if rng.chance(0.8) else rng.pick(("fence", "wall"))

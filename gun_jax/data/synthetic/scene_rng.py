@@ -78,7 +78,7 @@ _OCTAVES = {
 
 
 def texture_crop(name: str, height: int, width: int, rng: SceneRng, detail: int = 1) -> np.ndarray:
-    """A place in a texture by chance: uint8 (height, width) or (height, width, 3).
+    """A random part of a texture: uint8 (height, width) or (height, width, 3).
 
     Args:
       detail: pixels of the image per pixel of the texture, so that large images do not get finer leaves.

@@ -1,4 +1,4 @@
-"""What stands along the street: houses, walls, fences, hedges, trees, and the skyline behind."""
+"""Objects along the street: houses, walls, fences, hedges, trees, and the skyline behind."""
 
 import functools
 
@@ -173,7 +173,7 @@ def wall(canvas: Canvas, rng: SceneRng, lateral: float, near: float, far: float,
 def fence(
     canvas: Canvas, rng: SceneRng, lateral: float, near: float, far: float, height: float, kind: str, color
 ) -> None:
-    """A fence one can see through along the street: "bars", "pickets" or "mesh"; all of it has label fence."""
+    """A transparent fence along the street: "bars", "pickets" or "mesh"; all of it has label fence."""
     camera = canvas.camera
     depths = np.array([max(near, 1.2), far])
     x = camera.world_x(lateral, depths)

@@ -1,4 +1,4 @@
-"""Who uses the street: vehicles, people, and the poles, lights and signs that tell them what to do."""
+"""Traffic: vehicles, people, and poles, lights and signs."""
 
 import math
 
@@ -80,7 +80,7 @@ def _drive(
             direction = 1 if spot > 0.1 else -1 if spot < -0.1 else direction
         nearest = rng.between(*near_range)
         if abs(spot - camera.lateral) < 1.8:
-            nearest += 5.0  # a distance to who drives ahead
+            nearest += 5.0  # distance to the vehicle ahead
         z = nearest + length / 2
         if road.crossing and lateral is None and nearest < road.crossing[1] and nearest + length > road.crossing[0]:
             continue

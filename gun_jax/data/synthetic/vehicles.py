@@ -1,4 +1,4 @@
-"""Models of what drives: cars, trucks, buses, trams, motorcycles and bicycles, about life size."""
+"""Models of vehicles: cars, trucks, buses, trams, motorcycles and bicycles, about life size."""
 
 import functools
 
@@ -240,7 +240,7 @@ def motorcycle() -> Model:
 
 @functools.cache
 def bicycle() -> Model:
-    """A bicycle 1.75 m long; paint to choose: `frame`. What one sees through its wheels counts as bicycle."""
+    """A bicycle 1.75 m long; paint to choose: `frame`. The view through its wheels is labelled bicycle."""
     builder = ModelBuilder()
     for name, color in (
         ("frame", (30, 110, 150)), ("tyre", (22, 22, 24)), ("spokes", (128, 126, 122)), ("saddle", (30, 26, 24)),

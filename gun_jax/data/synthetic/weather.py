@@ -1,4 +1,4 @@
-"""Light and air: what hour it is, the sky, how far one sees, and what the camera makes of it in the end."""
+"""Light and air: time of day, sky, visibility, and the camera's processing of the finished image."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ _SHARE = ("clear",) * 4 + ("cloudy",) * 3 + ("overcast",) * 2 + ("fog",) + ("dus
 
 @dataclasses.dataclass(frozen=True)
 class Weather:
-    """What one scene's light is like.
+    """The light of one scene.
 
     Attributes:
       zenith, skyline, cloud: RGB of the sky above, at the horizon and of its clouds, 0 to 255.
@@ -44,7 +44,7 @@ class Weather:
 
     @classmethod
     def draw(cls, rng: SceneRng) -> "Weather":
-        """One by chance."""
+        """Draws a random one."""
         zenith, skyline, cloud, density, sun, tint = _KINDS[rng.pick(_SHARE)]
         shift = np.array([rng.between(-12, 12) for _ in range(3)])
         skyline = np.array(skyline) + shift
@@ -77,7 +77,7 @@ def paint_sky(canvas: Canvas, weather: Weather, rng: SceneRng) -> None:
     region = canvas.pixels[:rows]
     region[:] = sky
     clouds = texture_crop("clouds", rows, canvas.width, rng, _detail(canvas))
-    cover = rng.between(100, 175)  # what of the noise is cloud
+    cover = rng.between(100, 175)  # noise above this is cloud
     table = np.clip((np.arange(256) - cover) * rng.between(3.0, 6.0), 0, 210).astype(np.uint8)
     opacity = cv2.cvtColor(cv2.LUT(clouds, table), cv2.COLOR_GRAY2RGBA)
     opacity[..., 3] = 0
@@ -90,7 +90,7 @@ def paint_sky(canvas: Canvas, weather: Weather, rng: SceneRng) -> None:
     )
 
 
-# What each class's surface looks like close by; the rest is "plain". The ground has its grain in perspective already.
+# Surface texture of each class at close range; all others are "plain". The ground has its grain in perspective already.
 _SURFACES = (("leaves", VEGETATION), ("grass", TERRAIN), ("plaster", BUILDING), ("plaster", WALL), ("plaster", FENCE))
 
 
