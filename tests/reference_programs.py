@@ -1,10 +1,11 @@
 """Runs command lines of our programs, each in a fork of one process that has imported JAX, which takes seconds.
 
-As a program: on stdin a JSON list of command lines, each a list of words, the first of which is a file of the
-repository; on stdout a JSON list of [exit status, stdout, stderr].
+What a program prints, writes and exits with is the same as in a process of its own. Tests of imports and signals start
+Python themselves.
 """
 
-import importlib
+import atexit
+import functools
 import json
 import os
 import pathlib
@@ -16,52 +17,81 @@ import tempfile
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-def run_programs(lines, cwd, imports=(), env=None):
-    """Runs command lines one after the other: a `subprocess.CompletedProcess` for each.
+def run_program(program, *arguments, cwd, env=None):
+    """Runs a program of the repository: a `subprocess.CompletedProcess` with its status, stdout and stderr.
 
     Args:
-      lines: e.g. [["predict.py", "--batch=0", "street.jpg"]].
-      cwd: folder to run them in.
-      imports: modules that most of them need.
+      program: e.g. "train.py".
+      *arguments: its command line.
+      cwd: folder to run it in.
       env: environment variables; by default ours.
     """
-    done = subprocess.run(
-        [sys.executable, __file__, *imports],
-        input=json.dumps([list(map(str, line)) for line in lines]),
-        cwd=cwd,
-        env=(os.environ if env is None else env) | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
+    line = [program, *map(str, arguments)]
+    with tempfile.TemporaryDirectory() as folder:
+        files = [pathlib.Path(folder, name) for name in ("out", "err")]
+        request = [line, str(cwd), dict(os.environ if env is None else env), *map(str, files)]
+        server = _server()
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        status = int(server.stdout.readline())
+        return subprocess.CompletedProcess(line, status, *(file.read_text() for file in files))
+
+
+@functools.cache
+def _server():
+    command = [sys.executable, __file__]
+    server = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
-    answers = zip(lines, json.loads(done.stdout), strict=True)
-    return [subprocess.CompletedProcess(line, *answer) for line, answer in answers]
+    atexit.register(server.communicate)  # it ends with its stdin
+    return server
+
+
+def _fork_for_each_request():
+    """Serves requests; returns in each child, with its command line."""
+    for text in sys.stdin:
+        child = os.fork()
+        if child:
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+            continue
+        line, cwd, env, out, err = json.loads(text)
+        for number, path in enumerate((os.devnull, out, err)):
+            os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(env)
+        return line
+    sys.exit()
 
 
 def _run(line):
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-        child = os.fork()
-        if not child:
+    """Runs a command line as Python does, and ends the process without the second that taking JAX apart takes."""
+    sys.argv[:] = line
+    sys.path[0] = str(ROOT)
+    status = 1
+    try:
+        runpy.run_path(str(ROOT / line[0]), run_name="__main__")
+        status = 0
+    except SystemExit as stop:
+        status = stop.code or 0
+        if isinstance(status, str):
+            print(status, file=sys.stderr)
             status = 1
-            try:
-                os.dup2(out.fileno(), 1)
-                os.dup2(errors.fileno(), 2)
-                sys.argv[:] = line
-                runpy.run_path(str(ROOT / line[0]), run_name="__main__")
-                status = 0
-            except SystemExit as stop:
-                status = stop.code or 0
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        for file in (out, errors):
-            file.seek(0)
-        return status, out.read(), errors.read()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 if __name__ == "__main__":
-    for module in ("gun_jax.programs.command_line", *sys.argv[1:]):
-        importlib.import_module(module)
-    print(json.dumps([_run(line) for line in json.load(sys.stdin)]))
+    import cv2  # noqa: F401
+    import matplotlib.pyplot  # noqa: F401
+
+    import gun_jax.evaluation.evaluate
+    import gun_jax.prediction.run
+    import gun_jax.training.loop  # noqa: F401
+
+    _run(_fork_for_each_request())

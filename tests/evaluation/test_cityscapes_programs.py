@@ -5,8 +5,6 @@ import os
 import pathlib
 import pickle
 import shutil
-import subprocess
-import sys
 import zipfile
 
 import cv2
@@ -15,6 +13,7 @@ import pytest
 from cityscapesscripts.evaluation import evalPixelLevelSemanticLabeling
 from cityscapesscripts.helpers.labels import labels
 from reference_cityscapes import SIZE, assert_official, write_cityscapes, zip_cityscapes
+from reference_programs import run_program
 
 import gun_jax
 from gun_jax.configuration import default_config
@@ -46,11 +45,8 @@ def archives(raw, tmp_path_factory):
 
 
 def run(program, *arguments, cwd):
-    environment = {name: value for name, value in os.environ.items() if name != "GUN_DATA_DIR"}
-    return subprocess.run(
-        [sys.executable, ROOT / program, *map(str, arguments)],
-        cwd=cwd, env=environment | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-    )  # fmt: skip
+    env = {name: value for name, value in os.environ.items() if name != "GUN_DATA_DIR"}
+    return run_program(program, *arguments, cwd=cwd, env=env)
 
 
 def train(data, cwd, *changes):

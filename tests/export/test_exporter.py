@@ -12,7 +12,7 @@ import cv2
 import jax
 import numpy as np
 import pytest
-from reference_programs import run_programs
+from reference_programs import run_program
 from reference_stablehlo import stablehlo_is_predict
 
 import gun_jax
@@ -73,8 +73,7 @@ def evaluated(workdir, tmp_path_factory):
     shutil.copytree(workdir, run, ignore=shutil.ignore_patterns("checkpoints", "evaluation"))
     options = ["", *OTHER_EVALUATIONS]
     lines = [["evaluate.py", f"--exported={spec(run, 'onnx')}", *filter(None, [option])] for option in options]
-    done = run_programs(lines, run.parent, ["gun_jax.evaluation.evaluate"])
-    return {option: (one, run) for option, one in zip(options, done, strict=True)}
+    return {option: (run_program(*line, cwd=run.parent), run) for option, line in zip(options, lines, strict=True)}
 
 
 def spec(workdir, form):

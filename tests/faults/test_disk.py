@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from reference_programs import finish, place, start
+from reference_faults import finish, place, start
 
 from gun_jax.runs.checkpoints import saved_steps
 

@@ -8,7 +8,7 @@ import time
 
 import psutil
 import pytest
-from reference_programs import finish, kill, left, place, start, wait_for, writing
+from reference_faults import finish, kill, left, place, start, wait_for, writing
 
 from gun_jax.runs.checkpoints import saved_steps
 from gun_jax.runs.rows import read_rows

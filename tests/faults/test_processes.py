@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from reference_programs import finish, kill, place, start, wait_for
+from reference_faults import finish, kill, place, start, wait_for
 from reference_runs import draw_folder
 
 from gun_jax.runs.checkpoints import saved_steps

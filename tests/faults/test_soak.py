@@ -6,7 +6,7 @@ import time
 import numpy as np
 import psutil
 import pytest
-from reference_programs import kill, place, start, wait_for
+from reference_faults import kill, place, start, wait_for
 
 from gun_jax.runs.rows import read_rows
 

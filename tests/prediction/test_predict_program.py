@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from reference_programs import run_programs
+from reference_programs import run_program
 from reference_videos import read_video, scenes, write_image, write_video
 
 import gun_jax
@@ -68,8 +68,7 @@ def done(place, random_run):
         **{flags: [*flags, "--output=bad"] for flags in BAD_INPUT},
     }
     env = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
-    found = run_programs([["predict.py", *line] for line in lines.values()], place, ["gun_jax.prediction.run"], env)
-    return dict(zip(lines, found, strict=True))
+    return {flags: run_program("predict.py", *line, cwd=place, env=env) for flags, line in lines.items()}
 
 
 @pytest.fixture(scope="module")

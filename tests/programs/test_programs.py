@@ -11,6 +11,7 @@ import types
 import cv2
 import numpy as np
 import pytest
+from reference_programs import run_program
 
 import gun_jax
 from gun_jax.data.classes import CITYSCAPES
@@ -31,16 +32,21 @@ def get_config():
 """
 
 
-def run(program, *arguments, cwd, **environment):
+def without_data_dir(**variables):
+    return {name: value for name, value in os.environ.items() if name != "GUN_DATA_DIR"} | variables
+
+
+def run(program, *arguments, cwd, **variables):
     """Runs a program of the repository from another folder."""
-    variables = {key: value for key, value in os.environ.items() if key != "GUN_DATA_DIR"}
+    return run_program(program, *arguments, cwd=cwd, env=without_data_dir(**variables))
+
+
+def run_python(program, *arguments, cwd):
+    """The same in a process of its own."""
     return subprocess.run(
-        [sys.executable, ROOT / program, *map(str, arguments)],
-        cwd=cwd,
-        env=variables | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-    )
+        [sys.executable, ROOT / program, *arguments],
+        cwd=cwd, env=without_data_dir(PYTHONPATH=str(ROOT)), capture_output=True, text=True,
+    )  # fmt: skip
 
 
 def write_folder(root):
@@ -68,8 +74,8 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(place):
     """The two lines of the README, typed there: what each of the programs said."""
-    train = run("train.py", "--config=tiny.py", cwd=place)
-    evaluate = run("evaluate.py", "--panels=2", "--report", "--report_images=1", cwd=place)
+    train = run_python("train.py", "--config=tiny.py", cwd=place)
+    evaluate = run_python("evaluate.py", "--panels=2", "--report", "--report_images=1", cwd=place)
     return types.SimpleNamespace(train=train, evaluate=evaluate, workdir=place / "runs" / "tiny")
 
 

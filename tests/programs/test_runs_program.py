@@ -10,6 +10,7 @@ import sys
 
 import cv2
 import pytest
+from reference_programs import run_program
 
 import gun_jax
 from gun_jax.configuration import default_config
@@ -20,10 +21,8 @@ ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 
 
 def run(*arguments, cwd):
-    variables = {key: value for key, value in os.environ.items() if key != "COLUMNS"} | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, ROOT / "runs.py", *map(str, arguments)], cwd=cwd, env=variables, capture_output=True, text=True
-    )
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    return run_program("runs.py", *arguments, cwd=cwd, env=env)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,7 @@
 """Published DRN files, as their names and shapes are known: into a DRN, and into the encoder that a run starts from."""
 
 import functools
-import os
-import pathlib
 import re
-import subprocess
-import sys
 
 import flax
 import jax
@@ -13,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference_models import images, layers, quick_jit
+from reference_programs import ROOT, run_program
 from reference_runs import no_scorer
 from reference_torch import call, ordered, tensor, write, write_legacy
 
@@ -355,14 +352,8 @@ def test_train_py_refuses_a_file_in_one_line_and_writes_nothing(tmp_path, conten
         write_legacy(weights, {"x": call("os", "system", f"touch '{sentinel}'")}, {})
     elif content == "damaged":
         weights.write_bytes(write_light(weights, {"x": (5,)}).read_bytes()[:-1])
-    root = pathlib.Path(gun_jax.__file__).parents[1]
-    result = subprocess.run(
-        [sys.executable, root / "train.py", f"--config={root / 'configs' / 'gun.py'}", f"--config.init={weights}"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-    )
+    config = f"--config={ROOT / 'configs' / 'gun.py'}"
+    result = run_program("train.py", config, f"--config.init={weights}", cwd=tmp_path)
     expected = {"missing": "No such file", "code": "asks for os.system", "damaged": "damaged"}[content]
     assert result.returncode == 2 and len(result.stderr.splitlines()) == 1, result.stderr
     assert result.stderr.startswith(f"train.py: weights {weights}") and expected in result.stderr
