@@ -5,6 +5,7 @@ import os
 import pathlib
 import pickle
 import shutil
+import sys
 import zipfile
 
 import cv2
