@@ -1,7 +1,7 @@
 """benchmark.py refuses wrong commands in one line."""
 
 import pytest
-from reference_programs import ROOT, run_programs
+from reference_programs import ROOT, run_program
 
 WRONG = {
     "--tables=3": "--tables has 3; expected some of 1, 2, 4",
@@ -25,17 +25,9 @@ WRONG = {
 }
 
 
-@pytest.fixture(scope="module")
-def results():
-    """What the program answers to each of the commands."""
-    lines = [["benchmark.py", *arguments.split()] for arguments in WRONG]
-    answers = run_programs(lines, ROOT, imports=("benchmarks.report", "benchmarks.tables"))
-    return dict(zip(WRONG, answers, strict=True))
-
-
 @pytest.mark.parametrize("arguments", WRONG)
-def test_a_wrong_command_is_refused_in_one_line(arguments, results):
-    result = results[arguments]
+def test_a_wrong_command_is_refused_in_one_line(arguments):
+    result = run_program("benchmark.py", *arguments.split(), cwd=ROOT)
     assert result.returncode == 2
     assert WRONG[arguments] in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1 and not result.stdout
