@@ -21,12 +21,6 @@ MODULES = {
     ".".join(("gun_jax", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in sorted(ROOT.rglob("*.py"))
 }
-# Imports to be removed.
-PENDING = {
-    ("gun_jax.ops.convolution", "gun_jax.kernels.packed_conv"),
-    ("gun_jax.ops.convolution", "gun_jax.kernels.winograd"),
-    ("gun_jax.ops.resizing", "gun_jax.kernels.noinline"),
-}
 
 
 def imports(module, text, modules=frozenset(MODULES)):
@@ -111,7 +105,7 @@ def test_imports_run_one_way():
     pairs = {(module, imported) for module, found in IMPORTS.items() for imported in found}
     assert {module for _, module in pairs} <= set(MODULES)
     found = {pair: wrong(*pair) for pair in pairs if wrong(*pair)}
-    assert set(found) <= PENDING, "\n".join(f"{a} imports {b}: {why}" for (a, b), why in found.items())
+    assert not found, "\n".join(f"{a} imports {b}: {why}" for (a, b), why in found.items())
 
 
 def test_no_module_imports_itself_by_way_of_others():
