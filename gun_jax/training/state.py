@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from gun_jax.models import GUN
+from gun_jax.ops.dispatch import plain_ops
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -40,7 +41,10 @@ def create_state(
 ) -> TrainState:
     """The state before the first step: variables drawn from the seed, or what `start_from` makes of them."""
     # The parameters do not depend on the image size; small images initialise quickly.
-    variables = jax.jit(model.init)(jax.random.key(seed), jnp.zeros((1, 64, 64, 3)))
+    # It runs once: more optimisation takes longer than it saves. The numbers are the same.
+    with plain_ops():
+        initialise = jax.jit(model.init, compiler_options={"xla_backend_optimization_level": 1})
+        variables = initialise(jax.random.key(seed), jnp.zeros((1, 64, 64, 3)))
     if start_from is not None:
         variables = start_from(variables)
     params = variables["params"]

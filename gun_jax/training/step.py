@@ -87,7 +87,7 @@ def train_step(
         norm = optax.tree.norm(gradient)
         applied = jnp.isfinite(jnp.stack([loss, norm, optax.tree.norm((updates, batch_stats))])).all()
         new = TrainState(state.step, params, batch_stats, opt_state)
-        kept = jax.tree.map(lambda new, old: jnp.where(applied, new, old), new, state)
+        kept = jax.lax.cond(applied, lambda: new, lambda: state)
         return kept.replace(step=state.step + 1), StepResult(loss, norm, applied)
 
     return step
