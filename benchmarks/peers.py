@@ -176,7 +176,7 @@ def started(case: Case, size: tuple[int, int], batch: int) -> Iterator["Worker"]
       InputError: the process ended, e.g. because a package is missing.
     """
     python, cases = _python_and_cases(case.checkout)
-    command = [python, _WORKER, cases, MODULES[case.name], case.name, *map(str, (*size, batch))]
+    command = list(map(str, (python, _WORKER, cases, MODULES[case.name], case.name, *size, batch)))
     environment = {name: value for name, value in os.environ.items() if name not in ALLOCATOR}
     path = os.pathsep.join([str(case.checkout), *filter(None, [os.environ.get("PYTHONPATH")])])
     with (

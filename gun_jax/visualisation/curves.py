@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -73,7 +74,11 @@ def comparison_figure(runs: Mapping[str, list[dict]], path: str | os.PathLike) -
     figure = Figure(figsize=(9, 6 + 0.2 * -(-len(curves) // columns)), dpi=_DPI, layout="constrained")
     above, below = _loss_above_miou(figure)
     for number, (name, (loss, miou)) in enumerate(curves.items()):
-        style = {"color": f"C{number % 10}", "linestyle": _STYLES[number // 10 % len(_STYLES)], "linewidth": 1.2}
+        style: dict[str, Any] = {
+            "color": f"C{number % 10}",
+            "linestyle": _STYLES[number // 10 % len(_STYLES)],
+            "linewidth": 1.2,
+        }
         above.plot(*loss.T, **style, marker=_marker(loss), label=name)
         below.plot(*(miou * [1, 100]).T, **style, marker="o", markersize=2.5)
     figure.legend(loc="outside lower center", ncols=columns, fontsize=9, frameon=False)

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -21,7 +22,7 @@ _VARIABLES = {f"#0000f{number}": f"var(--line{number})" for number in range(_NUM
     _GRID: "var(--line)",
     _AXIS: "var(--strong-line)",
 }
-_STYLE = {
+_STYLE: Any = {
     "axes.edgecolor": _AXIS,
     "axes.formatter.useoffset": False,
     "axes.xmargin": 0.0,
