@@ -123,9 +123,9 @@ def coordinates(source: Sequence[int], offsets: jax.Array, align_corners: bool) 
     """Equation 3: the coordinates x and y that each output pixel reads at, float32 (B, H, W) each."""
     height, width = offsets.shape[1:3]
     offsets = offsets.astype(jnp.float32)
-    p, q = jnp.moveaxis(jnp.where(jnp.isnan(offsets), 0.0, offsets), -1, 0)
-    x = regular_grid(source[1], width, align_corners) + p
-    y = regular_grid(source[0], height, align_corners)[:, None] + q
+    offsets = jnp.where(jnp.isnan(offsets), 0.0, offsets)
+    x = regular_grid(source[1], width, align_corners) + offsets[..., 0]  # x + p
+    y = regular_grid(source[0], height, align_corners)[:, None] + offsets[..., 1]  # y + q
     return x, y
 
 

@@ -46,52 +46,45 @@ def along(params, way, step):
     return jax.tree.map(lambda p, w: p + step * w, params, way)
 
 
-@functools.cache
-def derivatives(train):
-    """By reverse mode and by forward mode: the slope of the loss along the direction."""
+def test_forward_mode_and_reverse_mode_agree():
     variables, _, way = network()
+    function = functools.partial(loss, train=True)
 
     def run(params):
-        gradient = jax.grad(loss)(params, train)
+        gradient = jax.grad(function)(params)
         slope = sum(jnp.vdot(g, w) for g, w in zip(jax.tree.leaves(gradient), jax.tree.leaves(way), strict=True))
-        function = functools.partial(loss, train=train)
         value, linear = jax.linearize(function, params)
-        forwards = jax.jvp(function, (params,), (way,))
-        return {"value": function(params), "grad": slope, "jvp": forwards[1], "linearize": linear(way), "same": value}
+        return slope, jax.jvp(function, (params,), (way,)), (value, linear(way))
 
-    return jax.device_get(quick_jit(run)(variables["params"]))
-
-
-@pytest.mark.parametrize("train", [False, True])
-def test_forward_mode_and_reverse_mode_agree(train):
-    found = derivatives(train)
-    assert abs(found["grad"]) > 1e-3
-    np.testing.assert_allclose([found["jvp"], found["linearize"]], found["grad"], rtol=1e-3)
-    np.testing.assert_allclose(found["same"], found["value"], rtol=1e-6)
+    backwards, jvp, linearized = jax.device_get(quick_jit(run)(variables["params"]))
+    assert abs(backwards) > 1e-3
+    np.testing.assert_allclose([jvp[1], linearized[1]], backwards, rtol=1e-3)
+    np.testing.assert_allclose(linearized[0], jvp[0], rtol=1e-6)
 
 
 def test_the_jacobian_and_the_hessian_are_finite_differences():
-    # By three numbers: how far to go along a direction in the parameters of each part.
-    variables, _, way = network()
-    parts = [["encode"], ["fusion1", "classifier"], ["gum"]]
+    # By two numbers: how far to go along a direction in the parameters of each part.
+    model = MODEL.clone(encoder="enc4", guidance="high_res")
+    x = images(1, 64, 96)
+    variables = filled(model, x, seed=3)
+    params, rng = variables["params"], np.random.default_rng(1)
+    way = jax.tree.map(lambda leaf: (leaf * rng.normal(size=leaf.shape)).astype(np.float32), params)
 
     def of_steps(steps):
-        moved = dict(variables["params"])
-        for step, names in zip(steps, parts, strict=True):
-            moved |= {name: along(moved[name], way[name], step) for name in names}
-        return loss(moved)
+        moved = params | {
+            name: along(params[name], way[name], step) for name, step in zip(("classifier", "gum"), steps, strict=True)
+        }
+        logits = model.apply({**variables, "params": moved}, x, output_size=(16, 24))
+        return cross_entropy(logits, LABELS[:1, :16, :24])
 
-    def run(steps):
-        return of_steps(steps), jax.grad(of_steps)(steps), jax.jacfwd(of_steps)(steps), jax.hessian(of_steps)(steps)
-
-    compiled = quick_jit(run)
-    here = np.full(3, 0.01, np.float32)
-    _, gradient, jacobian, hessian = compiled(here)
-    np.testing.assert_allclose(jacobian, gradient, rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(hessian, hessian.T, rtol=1e-2, atol=1e-3)
-    for part, step in enumerate(1e-3 * np.eye(3, dtype=np.float32)):
-        ahead, behind = compiled(here + step), compiled(here - step)
-        np.testing.assert_allclose((ahead[0] - behind[0]) / 2e-3, gradient[part], rtol=0.05, atol=2e-3)
+    run = quick_jit(lambda steps: (of_steps(steps), jax.jacfwd(of_steps)(steps), jax.hessian(of_steps)(steps)))
+    here, size = np.full(2, 0.01, np.float32), 1e-2
+    _, jacobian, hessian = run(here)
+    assert np.all(np.abs(jacobian) > 1e-4) and np.abs(hessian).max() > 1e-4
+    for part, step in enumerate(size * np.eye(2, dtype=np.float32)):
+        ahead, behind = run(here + step), run(here - step)
+        np.testing.assert_allclose((ahead[0] - behind[0]) / (2 * size), jacobian[part], rtol=0.02, atol=1e-4)
+        np.testing.assert_allclose((ahead[1] - behind[1]) / (2 * size), hessian[part], rtol=0.05, atol=1e-3)
 
 
 def test_vmap_over_images_is_the_batch_and_checkpoint_changes_nothing():
@@ -115,8 +108,8 @@ def test_exported_for_cuda_nothing_of_the_cpu_s_is_left():
     for function, argument in ((predict, x), (gradient, variables["params"])):
         module = jax.export.export(jax.jit(function), platforms=["cuda"])(argument).mlir_module()
         assert "stablehlo.convolution" in module
-        for forbidden in ("stablehlo.case", "gun_jax", "inlineable"):
-            assert forbidden not in module
+        assert "stablehlo.case" not in module and "inlineable" not in module
+        assert set(re.findall(r"custom_call @([\w.]+)", module)) <= {"Sharding"}
         jaxpr = str(jax.make_jaxpr(function)(argument))
         assert set(re.findall(r"custom_jvp_call\w*\[\s*name=(\w+)", jaxpr)) <= {"relu"}  # JAX's own
         assert "custom_vjp" not in jaxpr

@@ -3,10 +3,12 @@
 import itertools
 import re
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl.testing import parameterized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_sampling import MODES, example, paper_sum, sample
@@ -79,6 +81,17 @@ def test_it_is_the_paper_s_sum_over_the_map(source, target, method, padding, ali
     ours = sample(features, offsets, method=method, padding=padding, align_corners=align_corners)
     expected = paper_sum(features, offsets, method, padding, align_corners)
     np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+class GuidedUpsample(chex.TestCase):
+    @chex.variants(with_jit=True, without_jit=True, with_device=True, without_device=True)
+    @parameterized.parameters(("bilinear", "border", False), ("nearest", "zeros", True))
+    def test_it_is_the_paper_s_sum(self, method, padding, align_corners):
+        features, offsets = example(seed=12, fractions=(0.1, 0.4), align_corners=align_corners)
+        options = {"method": method, "padding": padding, "align_corners": align_corners}
+        found = self.variant(lambda features, offsets: guided_upsample(features, offsets, **options))(features, offsets)
+        expected = paper_sum(features, offsets, method, padding, align_corners)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)

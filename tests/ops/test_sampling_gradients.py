@@ -154,13 +154,6 @@ def test_gradients_of_broken_offsets_are_finite(method, padding):
 
 
 @pytest.mark.parametrize("method", ["bilinear", "nearest"])
-def test_jit_changes_nothing(method):
-    features, offsets = example(seed=12)
-    plain = guided_upsample(features, offsets, method=method)
-    np.testing.assert_allclose(sample(features, offsets, method=method), plain, atol=1e-6)
-
-
-@pytest.mark.parametrize("method", ["bilinear", "nearest"])
 def test_vmap_over_tables_is_a_loop_over_them(method):
     features, offsets = example(seed=13)
     tables = np.stack([offsets, 0.5 * offsets, -offsets])
