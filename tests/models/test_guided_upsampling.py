@@ -101,6 +101,17 @@ def test_with_nearest_predict_gathers_one_integer_a_pixel():
     assert f"2,{OUTPUT[0]},{OUTPUT[1]},1" in integers
 
 
+@pytest.mark.parametrize("method", ["bilinear", "nearest"])
+def test_the_network_samples_with_its_align_corners_and_padding(method):
+    low, table = (array.astype(np.float32) for array in low_logits())
+    options = {"align_corners": True, "padding": "zeros"}
+    network = narrow("fusion", method, **options).bind(trained("fusion")[0])
+    expected = guided_upsample(low, table, method=method, **options)
+    close(network.sample(low, table, OUTPUT), expected, 1e-6)
+    assert np.any(expected != guided_upsample(low, table, method=method))
+    np.testing.assert_array_equal(network.label(low, table, OUTPUT), expected.argmax(-1))
+
+
 # The module on its own
 
 
