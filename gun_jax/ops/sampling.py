@@ -124,8 +124,8 @@ def coordinates(source: Sequence[int], offsets: jax.Array, align_corners: bool) 
     height, width = offsets.shape[1:3]
     offsets = offsets.astype(jnp.float32)
     offsets = jnp.where(jnp.isnan(offsets), 0.0, offsets)
-    x = regular_grid(source[1], width, align_corners) + offsets[..., 0]  # x + p
-    y = regular_grid(source[0], height, align_corners)[:, None] + offsets[..., 1]  # y + q
+    x = offsets[..., 0] + regular_grid(source[1], width, align_corners)  # p + x
+    y = offsets[..., 1] + regular_grid(source[0], height, align_corners)[:, None]  # q + y
     return x, y
 
 

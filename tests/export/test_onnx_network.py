@@ -25,7 +25,7 @@ NETWORKS = {
     "large_rf, nearest": {"guidance": "large_rf", "method": "nearest"},
     "high_res, separate weights": {"guidance": "high_res", "encoder": "enc24"},
     "separate statistics": {"branch_norm": "separate", "fusion": "base_concat"},
-    "corners on corners, zeros around": {"align_corners": True, "padding": "zeros", "encoder": "enc4"},
+    "corners on corners, zeros around": {"align_corners": True, "padding": "zeros"},
     "three branches": {"encoder": "enc124shared", "fusion": "postproc_concat", "input_subsampling": 1},
     "bottlenecks": {"variant": "d54"},
 }
