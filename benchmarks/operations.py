@@ -150,20 +150,20 @@ def by_taps(height: int, width: int, into: int, out: int, size: int, stride: int
         )
 
 
-def by_blocks(batch: int, height: int, width: int, into: int, out: int, size: int, stride: int) -> None:
+def packed(batch: int, height: int, width: int, into: int, out: int, size: int, stride: int) -> None:
     x, kernel = draw((batch, height, width, into), (size, size, into, out))
     how = {"stride": stride, "padding": size // 2}
     plain = functools.partial(convolve.plain, dilation=1, **how)
-    blocks = functools.partial(packed_conv.convolve, block=PACKED[size][1], **how)
+    packed_form = functools.partial(packed_conv.convolve, block=PACKED[size][1], **how)
     name = f"{batch}x{height}x{width}, {into} to {out}, {size}x{size}, stride {stride}"
-    show(f"convolution by blocks, {name}", plain, blocks, x, kernel)
+    show(f"packed convolution, {name}", plain, packed_form, x, kernel)
     if batch > 1:
         (back,) = draw(jax.eval_shape(plain, x, kernel).shape)
 
         def gradients(function):
             return lambda x, kernel, back: jax.vjp(function, x, kernel)[1](back)[into == 3 :]  # none of images
 
-        show(f"gradients by blocks, {name}", gradients(plain), gradients(blocks), x, kernel, back)
+        show(f"gradients of the packed convolution, {name}", gradients(plain), gradients(packed_form), x, kernel, back)
 
 
 def sampler_gradients() -> None:
@@ -226,7 +226,7 @@ def main() -> None:
     for shape in TAPS:
         by_taps(*shape)
     for shape in BLOCKS:
-        by_blocks(*shape)
+        packed(*shape)
     for batch, height, width, into, out in POINTWISE:
         x, kernel = draw((batch, height, width, into), (1, 1, into, out))
         plain = functools.partial(convolve.plain, stride=1, padding=0, dilation=1)

@@ -17,7 +17,8 @@ from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.folders import FolderSource
 from gun_jax.data.pipeline import training_batches
 from gun_jax.data.synthetic import SyntheticScenes
-from gun_jax.runs.rows import METRICS_NAME, read_rows
+from gun_jax.runs.rows import read_rows
+from gun_jax.runs.workdir import METRICS
 
 BATCH = 8
 _MIN_BATCHES = 12  # several for each thread
@@ -71,7 +72,7 @@ def waiting_share(root: pathlib.Path, *settings: str) -> np.ndarray:
     """
     with tempfile.TemporaryDirectory() as workdir:
         run_program(root, "train.py", *settings, *_SHORT_TRAINING, f"--workdir={workdir}")
-        rows = read_rows(pathlib.Path(workdir, METRICS_NAME))
+        rows = read_rows(pathlib.Path(workdir, METRICS))
     return np.asarray([row["waiting"] for row in rows if row.get("waiting") is not None][1:])
 
 

@@ -20,7 +20,7 @@ from gun_jax.data.sources import load_source
 from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.ops.losses import cross_entropy
 from gun_jax.programs import command_line
-from gun_jax.runs.loading import load_checkpoint, on_one_image
+from gun_jax.runs.loading import load_checkpoint, single_image_predictor
 from gun_jax.visualisation import best_crop, colorize, offset_colors, render, write_png
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Workdir of a trained network, for gum_boundary.png.")
@@ -124,7 +124,7 @@ def boundary_figure(workdir: pathlib.Path) -> np.ndarray:
     """The crop of a trained network's split in which guided upsampling fixes most errors of bilinear upsampling."""
     trained = load_checkpoint(workdir)
     source = load_source(trained.config.data, trained.config.data.eval_split)
-    predict = on_one_image(trained, "predict_with_offsets")
+    predict = single_image_predictor(trained, "predict_with_offsets")
     best, offsets_there = None, None
     for index in range(len(source)):
         record = source[index]

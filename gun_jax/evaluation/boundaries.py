@@ -12,7 +12,7 @@ from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
 from gun_jax.metrics.confusion import none_for_nan
 from gun_jax.metrics.trimap import Trimap
-from gun_jax.runs.loading import Trained, on_one_image
+from gun_jax.runs.loading import Trained, single_image_predictor
 from gun_jax.system.files import atomic_write
 from gun_jax.visualisation import Crop, best_crop, crop_figure, trimap_figure, write_png
 
@@ -65,7 +65,7 @@ def compare_boundaries(
         runs.append(networks[0])
     trimaps = [Trimap(len(classes)) for _ in names]
     labels_of = [
-        on_one_image(trained, "predict_with_offsets" if index == 0 else "predict")
+        single_image_predictor(trained, "predict_with_offsets" if index == 0 else "predict")
         for index, (_, trained) in enumerate(networks)
     ]
     crops: dict[int, Crop] = {}  # the best by part of the split: neighbours in a video are alike

@@ -23,14 +23,13 @@ from gun_jax.evaluation.submission import check_folder, write_submission
 from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
 from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.runs.checkpoints import saved_steps
-from gun_jax.runs.loading import Trained, load_checkpoint, on_one_image
-from gun_jax.runs.rows import METRICS_NAME, read_rows
-from gun_jax.runs.workdir import SAVED_NAME, saved_config
+from gun_jax.runs.loading import Trained, load_checkpoint, single_image_predictor
+from gun_jax.runs.rows import read_rows
+from gun_jax.runs.workdir import EVALUATION, METRICS, SAVED_NAME, saved_config
 from gun_jax.system.distributed import all_reduce_sum, is_main
 from gun_jax.system.files import atomic_write
 
 RUNS = pathlib.Path("runs")
-FOLDER = "evaluation"  # in the workdir
 _CONSOLE = rich.console.Console(highlight=False, markup=False)
 
 
@@ -98,12 +97,12 @@ def evaluate(
     split = split or trained.config.data.eval_split
     source = _open(trained.config, split, data_dir, partial)
     _check_classes(source, trained.classes, workdir)
-    rows = read_rows(workdir / METRICS_NAME) if panels or report else []  # a damaged file is an error before the work
+    rows = read_rows(workdir / METRICS) if panels or report else []  # a damaged file is an error before the work
     scorer = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
     per_image = PerImageScores(len(trained.classes), trimap=not trimap) if report else None
     score = functools.partial(scorer, trained.variables, source)
     scores = _scores(score, source, split, trained.step, per_image.add if per_image else None)
-    folder = workdir / FOLDER
+    folder = workdir / EVALUATION
     _publish(scores, workdir, trained.config, folder / f"{split}.json")
     if trimap:
         from gun_jax.evaluation.boundaries import compare_boundaries  # here and below: Matplotlib and Jinja load slowly
@@ -157,7 +156,7 @@ def evaluate_exported(
     _check_classes(source, classes, exported)
     score = functools.partial(score_labels, label, len(classes), source, config.batch_size, config.data.threads)
     scores = _scores(score, source, split, step)
-    _publish(scores, exported, config, workdir / FOLDER / f"{split}-{exported.stem}.json")
+    _publish(scores, exported, config, workdir / EVALUATION / f"{split}-{exported.stem}.json")
     return scores
 
 
@@ -241,7 +240,7 @@ def _publish(scores: dict[str, Any], network: pathlib.Path, config: ConfigDict, 
 def _draw_panels(trained: Trained, source: Source, count: int, folder: pathlib.Path) -> None:
     from gun_jax.visualisation import panel, write_png
 
-    predict = on_one_image(trained, "predict_with_offsets")
+    predict = single_image_predictor(trained, "predict_with_offsets")
     shutil.rmtree(folder, ignore_errors=True)  # panels of another step, or of other images
     with _progress("panels", count) as advance:
         for index in np.linspace(0, len(source) - 1, count).round().astype(int).tolist():

@@ -20,12 +20,11 @@ from gun_jax.errors import InputError, check_choice, check_count
 from gun_jax.export.spec import FORMATS, ExportSpec, versions
 from gun_jax.models.counting import parameters
 from gun_jax.runs.loading import Trained, load_checkpoint
-from gun_jax.runs.workdir import SAVED_NAME, save_config
+from gun_jax.runs.workdir import EXPORT, SAVED_NAME, save_config
 from gun_jax.version import __version__
 from gun_jax.weights.npz import NAME as WEIGHTS
 from gun_jax.weights.npz import write_weights
 
-FOLDER = "export"  # in the workdir
 _MIN_SIDE = 64  # pixels, where the export fixes the size
 _IMAGES = 300  # for calibration
 _OPENVINO = ("onnx", "gun_jax.export.quiet_openvino")
@@ -74,7 +73,7 @@ def export(
     _check_packages(format)
     trained = load_checkpoint(workdir, step)
     console = rich.console.Console(highlight=False, markup=False)
-    spec, file = (workdir / FOLDER / f"{format}{ending}" for ending in (".json", FORMATS[format]))
+    spec, file = (workdir / EXPORT / f"{format}{ending}" for ending in (".json", FORMATS[format]))
     origin = {
         "workdir": workdir.name,
         "step": trained.step,
@@ -118,7 +117,7 @@ def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Pa
       InputError: no such run, a weight beyond the range of 16-bit floats, or the files cannot be written.
     """
     trained = load_checkpoint(workdir, step)
-    folder = workdir / FOLDER / "weights"
+    folder = workdir / EXPORT / "weights"
     config = trained.config.copy_and_resolve_references()
     config.data.dir = config.init = ""  # paths of this machine
     network = describe_network(config.model, len(trained.classes))

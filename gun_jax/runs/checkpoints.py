@@ -23,9 +23,9 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN,
 
 from gun_jax.errors import InputError
 from gun_jax.runs.damage import digest_of, newest_whole, read_arrays, read_position, reading, reason_of, seal
+from gun_jax.runs.workdir import CHECKPOINTS
 from gun_jax.system import distributed
 
-FOLDER = "checkpoints"
 _ITEMS = ("variables", "optimizer", "position")
 _DAMAGED = ".damaged"  # suffix of a damaged checkpoint that training has renamed
 
@@ -67,7 +67,7 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: pathlib.Path, keep: int = 3):
-        self._folder = (workdir / FOLDER).absolute()
+        self._folder = (workdir / CHECKPOINTS).absolute()
         self._best = _Best()
         options = ocp.CheckpointManagerOptions(
             preservation_policy=AnyPreservationPolicy([LatestN(keep), self._best]), cleanup_tmp_directories=True
@@ -183,7 +183,7 @@ class Checkpoints:
 
 def saved_steps(workdir: pathlib.Path) -> list[int]:
     """Steps of the complete checkpoints in a workdir, ascending."""
-    folder = workdir / FOLDER
+    folder = workdir / CHECKPOINTS
     names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
     return sorted(int(name) for name in names if name.isdecimal())
 
@@ -213,7 +213,7 @@ def restore_variables(
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
 
     def read(step: int) -> dict[str, Any]:
-        path = (workdir / FOLDER / str(step)).absolute()
+        path = (workdir / CHECKPOINTS / str(step)).absolute()
         position = read_position(path)
         with reading(), contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
             saved = handler.metadata(path / "variables").tree
@@ -222,7 +222,7 @@ def restore_variables(
         wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), saved)
         return read_arrays(path, "variables", wanted, position)
 
-    step, variables = newest_whole((workdir / FOLDER).absolute(), steps if step is None else [step], read)
+    step, variables = newest_whole((workdir / CHECKPOINTS).absolute(), steps if step is None else [step], read)
     return variables, step
 
 

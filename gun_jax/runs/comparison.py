@@ -1,4 +1,4 @@
-"""Runs side by side: which settings differ, and what came of them."""
+"""Runs side by side: the settings that differ, and the scores."""
 
 import csv
 import dataclasses
@@ -10,18 +10,18 @@ from typing import Any
 from gun_jax.errors import InputError, one_of
 from gun_jax.runs.reading import Run
 
-# By what runs can be sorted, and whether the largest comes first.
+# Sort keys of runs, and whether the largest value comes first.
 SORTS = {"name": False, "miou": True, "accuracy": True, "loss": False, "step": True, "parameters": False, "speed": True}
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """What is told of each run.
+    """One column of the table.
 
     Attributes:
-      heading: what it is.
-      values: one a run; None where it is not known.
-      digits: after the point, of numbers.
+      heading: its name.
+      values: one value for each run; None where it is unknown.
+      digits: number of decimals.
     """
 
     heading: str
@@ -29,7 +29,7 @@ class Column:
     digits: int = 0
 
     def shown(self) -> list[str]:
-        """The values as texts for people."""
+        """The values as text."""
         return [self._shown(value) for value in self.values]
 
     def _shown(self, value: Any) -> str:
@@ -41,7 +41,7 @@ class Column:
 
 
 def names_of(runs: Sequence[Run]) -> list[str]:
-    """What to call runs: their workdirs, less the folder in which all are."""
+    """Names of runs: their workdirs, relative to the folder that holds them all."""
     paths = [str(run.workdir) for run in runs]
     if len(paths) < 2:
         return paths
@@ -50,10 +50,10 @@ def names_of(runs: Sequence[Run]) -> list[str]:
 
 
 def sort_runs(runs: Sequence[Run], by: str) -> list[Run]:
-    """The best first; those of which it is not known last. By "name", as they are.
+    """Sorts runs, the best first and unknown values last. "name" keeps their order.
 
     Raises:
-      InputError: there is no such order.
+      InputError: `by` is no sort key.
     """
     if by not in SORTS:
         raise InputError(f"--sort is {by!r}; expected {one_of(by, SORTS)}")
@@ -73,7 +73,7 @@ def sort_runs(runs: Sequence[Run], by: str) -> list[Run]:
 
 
 def compare(runs: Sequence[Run], classes: bool = False) -> list[Column]:
-    """The settings that differ, then what came of them: of the whole, and of each class if `classes` says so."""
+    """The settings that differ, then the scores; with `classes`, also the IoU of each class."""
     names = [name for name in runs[0].settings if len({repr(run.settings[name]) for run in runs}) > 1]
     columns = [Column(name, [run.settings[name] for run in runs]) for name in names]
     columns += [
@@ -99,7 +99,7 @@ def compare(runs: Sequence[Run], classes: bool = False) -> list[Column]:
 
 
 def as_csv(names: Sequence[str], columns: Sequence[Column]) -> str:
-    """One row a run, numbers with all their digits, nothing for what is not known."""
+    """One row for each run: numbers with all their digits; empty where a value is unknown."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", *(column.heading for column in columns)])
@@ -109,7 +109,7 @@ def as_csv(names: Sequence[str], columns: Sequence[Column]) -> str:
 
 
 def as_markdown(names: Sequence[str], columns: Sequence[Column]) -> str:
-    """One row a run, as on the screen."""
+    """One row for each run, formatted as on the screen."""
     rows = zip(names, *(column.shown() for column in columns), strict=True)
     lines = [["run", *(column.heading for column in columns)], ["---", *("---:" for _ in columns)], *rows]
     cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]

@@ -1,4 +1,4 @@
-"""A trained network from its workdir, for someone else's pipeline."""
+"""Loading trained networks from workdirs."""
 
 import dataclasses
 import functools
@@ -29,10 +29,10 @@ class Trained:
     Attributes:
       model: the network.
       variables: "params" and "batch_stats", float32, on the first device.
-      config: of the run.
-      classes: names and colours of what it predicts.
-      step: of the checkpoint.
-      image_size: (height, width) of an image that it was evaluated on; None if that is not known.
+      config: configuration of the run.
+      classes: names and colours of the classes.
+      step: step of the checkpoint.
+      image_size: (height, width) of an evaluation image; None if it is not recorded.
     """
 
     model: GUN
@@ -47,8 +47,8 @@ def load_run(workdir: str | os.PathLike, step: int | None = None) -> tuple[GUN, 
     """Loads a network that `train.py` has trained.
 
     Args:
-      workdir: of the run, or a folder that `export.py --format=weights` has written.
-      step: of the checkpoint; by default the newest.
+      workdir: folder of the run, or of `export.py --format=weights`.
+      step: step of the checkpoint; by default the newest.
 
     Returns:
       The network, its variables ("params" and "batch_stats", float32, on the first device) and the run's
@@ -56,7 +56,7 @@ def load_run(workdir: str | os.PathLike, step: int | None = None) -> tuple[GUN, 
       images (see `gun_jax.normalise`).
 
     Raises:
-      InputError: a `ValueError`; the folder holds no run, no such checkpoint, or one of another network.
+      InputError: a `ValueError`; the folder holds no run or no such checkpoint, or one of another network.
     """
     trained = load_checkpoint(pathlib.Path(workdir), step)
     return trained.model, trained.variables, trained.config
@@ -72,7 +72,7 @@ def load_pretrained() -> tuple[GUN, dict[str, Any], ConfigDict]:
 
 
 def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
-    """As `load_run`, with all that is known."""
+    """The same as `load_run`, with all recorded facts."""
     config, classes = saved_config(workdir)
     image_size = saved_image_size(workdir)
     model = configuration.build_model(config.model, len(classes))
@@ -80,9 +80,9 @@ def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
     if (workdir / weights.NAME).exists():
         variables, saved_step = weights.read_weights(workdir / weights.NAME, network)
         if step not in (None, saved_step):
-            raise InputError(f"{workdir} holds the weights of step {saved_step} alone, not of step {step}")
+            raise InputError(f"{workdir} holds only the weights of step {saved_step}, not of step {step}")
         return Trained(model, variables, config, classes, saved_step, image_size)
-    # Not every `import gun_jax` shall wait for Orbax.
+    # Late, since Orbax loads slowly.
     from gun_jax.runs.checkpoints import restore_variables
 
     def like() -> Any:
@@ -92,12 +92,12 @@ def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
     return Trained(model, variables, config, classes, step, image_size)
 
 
-def on_one_image(trained: Trained, method: str) -> Callable[[np.ndarray, tuple[int, int]], Any]:
-    """A method of the network, "predict" or "predict_with_offsets", for one image at a time.
+def single_image_predictor(trained: Trained, method: str) -> Callable[[np.ndarray, tuple[int, int]], Any]:
+    """A method of the network, "predict" or "predict_with_offsets", for single images.
 
     Returns:
-      A function of an image, uint8 (H, W, 3), and a size (H', W'), that gives what the method gives, as NumPy arrays
-      without batch axis. It compiles once for every size.
+      A function of an image, uint8 (H, W, 3), and a size (H', W'). It returns the method's result as NumPy arrays
+      without the batch axis, and compiles once for each size.
     """
 
     @functools.partial(jax.jit, static_argnums=2)

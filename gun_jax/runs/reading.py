@@ -1,4 +1,4 @@
-"""A run as its workdir tells of it: settings, metrics, evaluations. No checkpoint is read."""
+"""A run from the small files in its workdir: settings, metrics, evaluations. No checkpoint is read."""
 
 import dataclasses
 import functools
@@ -15,12 +15,10 @@ import jax.numpy as jnp
 from gun_jax import configuration
 from gun_jax.errors import InputError
 from gun_jax.models.counting import parameters
-from gun_jax.runs.rows import METRICS_NAME, read_rows
-from gun_jax.runs.workdir import SAVED_NAME, saved_config, saved_parameters
+from gun_jax.runs.rows import read_rows
+from gun_jax.runs.workdir import CHECKPOINTS, EVALUATION, METRICS, SAVED_NAME, saved_config, saved_parameters
 
-# As training and evaluating name them, whose modules load Orbax.
-_CHECKPOINTS, _EVALUATION = "checkpoints", "evaluation"
-_SIGNS = (SAVED_NAME, METRICS_NAME, _CHECKPOINTS)  # of a workdir
+_SIGNS = (SAVED_NAME, METRICS, CHECKPOINTS)  # a folder with one of these is a workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +26,12 @@ class Run:
     """One run.
 
     Attributes:
-      workdir: of it.
-      settings: by their names, "data.crop".
-      classes: their names.
-      rows: of `metrics.jsonl`; one at least.
-      evaluations: what `evaluate.py` wrote, by the names of the files without ending: "val".
-      parameters: how many the network has.
+      workdir: its folder.
+      settings: values by name, e.g. "data.crop".
+      classes: names of the classes.
+      rows: rows of `metrics.jsonl`, at least one.
+      evaluations: scores by `evaluate.py`, by the stem of their file, e.g. "val".
+      parameters: number of parameters of the network.
     """
 
     workdir: pathlib.Path
@@ -45,35 +43,35 @@ class Run:
 
     @property
     def step(self) -> int:
-        """The last that was reported."""
+        """The last reported step."""
         return self.rows[-1]["step"]
 
     @property
     def epoch(self) -> float:
-        """The last that was reported."""
+        """The last reported epoch."""
         return self.rows[-1]["epoch"]
 
     @property
     def scores(self) -> dict[str, float | None]:
-        """Of the last evaluation while training: "miou", "accuracy", "iou/road"; empty before the first."""
+        """Scores of the last evaluation in the training: "miou", "accuracy", "iou/road"; empty before the first."""
         split = self.settings["data.eval_split"] + "/"
         last: dict = next((row for row in reversed(self.rows) if f"{split}miou" in row), {})
         return {name.removeprefix(split): value for name, value in last.items() if name.startswith(split)}
 
     @property
     def loss(self) -> float | None:
-        """The last that was reported, a mean since the one before."""
+        """The last reported loss, a mean since the report before."""
         return next((row["loss"] for row in reversed(self.rows) if row.get("loss") is not None), None)
 
     @property
     def images_per_second(self) -> float | None:
-        """The median of what was reported."""
+        """The median of the reported speeds."""
         speeds = [row["images_per_second"] for row in self.rows if row.get("images_per_second") is not None]
         return statistics.median(speeds) if speeds else None
 
     @property
     def finished(self) -> bool:
-        """Whether it came to the end of its schedule, where it evaluates."""
+        """Whether the training reached the end of its schedule and evaluated there."""
         if self.settings["steps"]:
             at_the_end = self.step >= self.settings["steps"]
         else:  # up to half a step; "epoch" is rounded to four digits
@@ -82,17 +80,17 @@ class Run:
 
 
 def find_workdirs(named: Sequence[pathlib.Path]) -> tuple[list[pathlib.Path], list[str]]:
-    """The workdirs that are named, and those below a named folder that is none itself.
+    """Finds workdirs: the given folders, or the workdirs below them.
 
     Returns:
-      The workdirs, each once; and a line for each name with which there is nothing to do.
+      The workdirs, each once, and a line for each folder without any.
     """
     found: dict[str, pathlib.Path] = {}
     problems = []
     for folder in named:
         below = list(_below(folder))
         if not below:
-            what = "holds no run" if folder.is_dir() else "is no folder"
+            what = "holds no run" if folder.is_dir() else "is not a folder"
             problems.append(f"{folder} {what}; expected a folder that train.py has written, or one of such folders")
         for workdir in below:
             found.setdefault(os.path.abspath(workdir), workdir)
@@ -111,7 +109,7 @@ def read_run(workdir: pathlib.Path) -> Run:
     """Reads a run.
 
     Raises:
-      InputError: it has reported nothing yet, is of a version with other settings, or a file is damaged.
+      InputError: the run has not reported yet, has settings of another version, or a file is damaged.
     """
     config, classes = saved_config(workdir)
     names = configuration.setting_names(config)
@@ -119,15 +117,15 @@ def read_run(workdir: pathlib.Path) -> Run:
         workdir,
         {name: configuration.setting(config, name) for name in names},
         classes.names,
-        _rows(workdir / METRICS_NAME),
-        dict(_evaluations(workdir / _EVALUATION)),
+        _rows(workdir / METRICS),
+        dict(_evaluations(workdir / EVALUATION)),
         saved_parameters(workdir) or _count(json.dumps(config.model.to_dict()), len(classes)),
     )
 
 
 @functools.cache
 def _count(model: str, num_classes: int) -> int:
-    """Parameters of the network of a `model` section, written as JSON: by tracing it, half a second each."""
+    """Number of parameters of the network of a `model` section, given as JSON. Tracing takes half a second."""
     config = configuration.default_config().model
     config.update(json.loads(model))
     network = configuration.build_model(config, num_classes)
@@ -141,7 +139,7 @@ def _rows(path: pathlib.Path) -> list[dict]:
             if not (_is_number(row["step"]) and _is_number(row["epoch"]) and row["step"] > 0):
                 raise ValueError("no step above 0, or no epoch")
             if not all(value is None or _is_number(value) for value in row.values()):
-                raise ValueError("a value that is no number")
+                raise ValueError("a value that is not a number")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{path}, line {number}, is no row of a run: {error}") from error
     if not rows:
@@ -154,9 +152,9 @@ def _evaluations(folder: pathlib.Path) -> Iterable[tuple[str, dict]]:
         try:
             report = json.loads(path.read_bytes())
             if "miou" not in report:
-                continue  # of boundaries
+                continue  # a file of `--trimap`
             if not all(report[name] is None or _is_number(report[name]) for name in ("miou", "accuracy", "step")):
-                raise ValueError("a score that is no number")
+                raise ValueError("a score that is not a number")
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}") from error
         except (ValueError, TypeError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""Files of one JSON object a line and step, which a run that goes on from a checkpoint goes on writing."""
+"""Rows of metrics: files with one JSON object a line, each with its step. A resumed run continues the file."""
 
 import json
 import os
@@ -7,14 +7,12 @@ import pathlib
 from gun_jax.errors import InputError
 from gun_jax.system.files import atomic_write
 
-METRICS_NAME = "metrics.jsonl"  # in the workdir
-
 
 def append_row(path: pathlib.Path, row: dict) -> None:
-    """Adds a row; a row that cannot be written whole is not there.
+    """Appends a row, whole or not at all.
 
     Raises:
-      InputError: there is no space, or the file cannot be written.
+      InputError: the file cannot be written, e.g. the disk is full.
     """
     size = path.stat().st_size if path.exists() else 0
     try:
@@ -30,10 +28,10 @@ def append_row(path: pathlib.Path, row: dict) -> None:
 
 
 def read_rows(path: pathlib.Path) -> list[dict]:
-    """The rows of a file, none if there is none; a last line that was cut off before its end does not count.
+    """The rows of a file; a missing file has none. A last line without its end was cut off and is ignored.
 
     Raises:
-      InputError: the file cannot be read, or another line is no row.
+      InputError: the file cannot be read, or a line is damaged.
     """
     try:
         *lines, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
@@ -44,7 +42,7 @@ def read_rows(path: pathlib.Path) -> list[dict]:
         try:
             row = json.loads(line)
             if not isinstance(row["step"], int):
-                raise ValueError("its step is no whole number")
+                raise ValueError("its step is not a whole number")
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{path}, line {number}, is damaged: {error!r}; restore or remove the file") from error
         rows.append(row)

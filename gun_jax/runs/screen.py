@@ -1,4 +1,4 @@
-"""Tables of runs that stay readable, however many there are."""
+"""Tables of runs on the terminal, split where they are too wide."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,11 +7,11 @@ import rich.table
 
 from gun_jax.runs.comparison import Column
 
-_BORDERS = 3  # letters between two columns
+_BORDERS = 3  # characters between two columns
 
 
 def show(console: rich.console.Console, names: Sequence[str], columns: Sequence[Column]) -> None:
-    """Shows one column a run, or, where those do not fit, one row a run, in as many tables as it takes."""
+    """Shows one column for each run; if that is too wide, one row for each run, in several tables."""
     width = console.width
     grid = [["", *names], *([column.heading, *column.shown()] for column in columns)]
     if _width(list(zip(*grid, strict=True))) <= width:
@@ -23,7 +23,7 @@ def show(console: rich.console.Console, names: Sequence[str], columns: Sequence[
 
 
 def _parts(names: Sequence[str], columns: Sequence[Column], width: int) -> Iterator[list[Column]]:
-    """Columns that fit beside the names."""
+    """Groups of columns that fit beside the names."""
     part: list[Column] = []
     for column in columns:
         texts = [["run", *names], *([one.heading, *one.shown()] for one in [*part, column])]
@@ -35,7 +35,7 @@ def _parts(names: Sequence[str], columns: Sequence[Column], width: int) -> Itera
 
 
 def _width(columns: Sequence[Sequence[str]]) -> int:
-    """Of a table of these columns."""
+    """Width of a table with these columns."""
     return 1 + sum(max(map(len, column)) + _BORDERS for column in columns)
 
 

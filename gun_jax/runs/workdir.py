@@ -1,4 +1,4 @@
-"""The workdir of a run: its configuration and classes."""
+"""The workdir of a run: the names of its files, and its configuration and classes."""
 
 import json
 import pathlib
@@ -10,6 +10,9 @@ from gun_jax.errors import InputError
 from gun_jax.system.files import atomic_write
 
 SAVED_NAME = "config.json"
+METRICS = "metrics.jsonl"
+CURVES = "curves"  # for TensorBoard
+CHECKPOINTS, EVALUATION, EXPORT = "checkpoints", "evaluation", "export"
 
 
 def save_config(
@@ -19,14 +22,14 @@ def save_config(
     parameters: int | None = None,
     image_size: tuple[int, int] | None = None,
 ) -> None:
-    """Writes into the workdir: the resolved configuration, the classes, and what is known of images and network.
+    """Writes `config.json`: the resolved configuration, the classes, and facts about the network and the images.
 
     Args:
-      workdir: of the run.
-      config: of the run.
-      classes: that it trains.
-      parameters: how many the network has.
-      image_size: (height, width) of an image that it is evaluated on.
+      workdir: folder of the run.
+      config: its configuration.
+      classes: the classes that it learns.
+      parameters: number of parameters of the network.
+      image_size: (height, width) of an evaluation image.
     """
     saved: dict[str, Any] = {"config": config.to_dict()}
     saved |= {"classes": {"names": classes.names, "colors": classes.colors}}
@@ -35,10 +38,10 @@ def save_config(
 
 
 def saved_config(workdir: pathlib.Path) -> tuple[ConfigDict, ClassMap]:
-    """The configuration of the run in a workdir, and its classes (of which train ids, not file values, are known).
+    """The configuration and the classes of a run. The classes have train ids, but not the values in label files.
 
     Raises:
-      InputError: there is no run, or it was written by a version with other settings.
+      InputError: the folder holds no run, or one of a version with other settings.
     """
     path = workdir / SAVED_NAME
     try:
@@ -54,7 +57,7 @@ def saved_config(workdir: pathlib.Path) -> tuple[ConfigDict, ClassMap]:
 
 
 def saved_image_size(workdir: pathlib.Path) -> tuple[int, int] | None:
-    """(height, width) of the first image that the run in a workdir was evaluated on; None where it is not known."""
+    """(height, width) of the first evaluation image of a run; None if it is not recorded."""
     match json.loads((workdir / SAVED_NAME).read_text()):
         case {"image_size": [int(height), int(width)]} | {"picture_size": [int(height), int(width)]}:  # of 0.1
             return (height, width) if min(height, width) > 0 else None
@@ -62,13 +65,13 @@ def saved_image_size(workdir: pathlib.Path) -> tuple[int, int] | None:
 
 
 def saved_parameters(workdir: pathlib.Path) -> int | None:
-    """How many parameters the network of a run has, if it was written down; of a run that `saved_config` can read."""
+    """Number of parameters of a run's network; None if it is not recorded. Call `saved_config` first."""
     count = json.loads((workdir / SAVED_NAME).read_text()).get("parameters")
     return count if isinstance(count, int) and not isinstance(count, bool) else None
 
 
 def _settings(value: Any) -> Any:
-    """JSON knows no tuples: lists become tuples again."""
+    """Turns lists into tuples, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _settings(entry) for key, entry in value.items()}
     return tuple(value) if isinstance(value, list) else value

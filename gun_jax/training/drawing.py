@@ -4,7 +4,8 @@ import pathlib
 import warnings
 
 from gun_jax.errors import InputWarning
-from gun_jax.runs.rows import METRICS_NAME, read_rows
+from gun_jax.runs.rows import read_rows
+from gun_jax.runs.workdir import METRICS
 from gun_jax.system.distributed import is_main
 
 NAME = "curves.png"  # in the workdir
@@ -12,7 +13,7 @@ NAME = "curves.png"  # in the workdir
 
 def last_report(workdir: pathlib.Path) -> int | None:
     """Time of the last report of a run, in nanoseconds; None: there is none."""
-    path = workdir / METRICS_NAME
+    path = workdir / METRICS
     return path.stat().st_mtime_ns if path.exists() else None
 
 
@@ -26,7 +27,7 @@ def draw_curves(workdir: pathlib.Path, warn: bool = True) -> None:
     try:
         from gun_jax.visualisation import curve_figure  # Matplotlib loads slowly
 
-        rows = read_rows(workdir / METRICS_NAME)
+        rows = read_rows(workdir / METRICS)
         if rows:
             curve_figure(rows, workdir / NAME)
     except Exception as error:  # of Matplotlib without fonts, or of damaged rows

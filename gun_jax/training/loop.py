@@ -22,8 +22,8 @@ from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.models import GUN
 from gun_jax.models.counting import parameters
 from gun_jax.runs.checkpoints import Checkpoints, saved_steps
-from gun_jax.runs.rows import METRICS_NAME, read_rows
-from gun_jax.runs.workdir import save_config, saved_config
+from gun_jax.runs.rows import read_rows
+from gun_jax.runs.workdir import METRICS, save_config, saved_config
 from gun_jax.system.distributed import broadcast_from_main, is_main
 from gun_jax.training.interruption import InterruptedTrainingError, listening
 from gun_jax.training.optimizer import learning_rate, sgd
@@ -149,7 +149,7 @@ class _BetweenSteps:
     def catch_up(self, workdir: pathlib.Path, start: int, state: TrainState) -> None:
         """Finds the best checkpoint so far, and makes up for an evaluation that was cut short."""
         name = f"{self.config.data.eval_split}/miou"
-        rows = [row for row in read_rows(workdir / METRICS_NAME) if name in row and row["step"] <= start]
+        rows = [row for row in read_rows(workdir / METRICS) if name in row and row["step"] <= start]
         best = max(((row[name], row["step"]) for row in rows if row[name] is not None), default=(0, 0))
         done = any(row["step"] == start for row in rows)
         # Other processes may read an older file.

@@ -17,7 +17,8 @@ from tensorboardX.summary import scalar
 
 from gun_jax.errors import InputError
 from gun_jax.metrics.confusion import ConfusionMatrix
-from gun_jax.runs.rows import METRICS_NAME, append_row, drop_rows_after
+from gun_jax.runs.rows import append_row, drop_rows_after
+from gun_jax.runs.workdir import CURVES, METRICS
 
 _NO_COUNTS: Mapping[str, int] = types.MappingProxyType({})
 
@@ -39,9 +40,9 @@ class Reporter:
 
     def __init__(self, workdir: pathlib.Path, total: int, start: int, images: int):
         self._total, self._images = total, images
-        self._path = workdir / METRICS_NAME
+        self._path = workdir / METRICS
         drop_rows_after(self._path, start)
-        self._curves = _Curves(workdir / "curves", start)
+        self._curves = _Curves(workdir / CURVES, start)
         self._console = rich.console.Console(highlight=False, soft_wrap=True)
         self._progress = rich.progress.Progress(
             "{task.description}",

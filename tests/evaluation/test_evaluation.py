@@ -25,12 +25,12 @@ def compiled_once():
     """The evaluations of this module share what they compile."""
     predictors = {}
 
-    def on_one_image(trained, method):
-        return predictors.setdefault((trained.step, method), loading.on_one_image(trained, method))
+    def single_image_predictor(trained, method):
+        return predictors.setdefault((trained.step, method), loading.single_image_predictor(trained, method))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(evaluation, "make_scorer", functools.cache(evaluation.make_scorer))
-        patch.setattr(evaluation, "on_one_image", on_one_image)
+        patch.setattr(evaluation, "single_image_predictor", single_image_predictor)
         yield
 
 

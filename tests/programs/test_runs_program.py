@@ -66,7 +66,7 @@ def test_without_any_run_it_says_where_it_looked(tmp_path):
     result = run(cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
-        "runs.py: runs is no folder; expected a folder that train.py has written, or one of such folders\n"
+        "runs.py: runs is not a folder; expected a folder that train.py has written, or one of such folders\n"
     )
 
 

@@ -156,4 +156,4 @@ def test_names_without_a_run_are_told(tmp_path):
     (tmp_path / "empty").mkdir()
     found, problems = find_workdirs([tmp_path / "empty", tmp_path / "nowhere"])
     assert not found and len(problems) == 2
-    assert "empty holds no run" in problems[0] and "nowhere is no folder" in problems[1]
+    assert "empty holds no run" in problems[0] and "nowhere is not a folder" in problems[1]

@@ -60,7 +60,7 @@ def test_paths_of_the_machine_are_left_out(random_run, tmp_path):
 
 
 def test_another_step_is_refused(folder):
-    with pytest.raises(InputError, match="holds the weights of step 7 alone, not of step 3"):
+    with pytest.raises(InputError, match="holds only the weights of step 7, not of step 3"):
         load_checkpoint(folder, 3)
 
 

@@ -18,8 +18,9 @@ from gun_jax.evaluation.per_image import ImageScore, PerImageScores
 from gun_jax.evaluation.report import images, origin, tables
 from gun_jax.evaluation.report.charts import Chart, line_chart
 from gun_jax.evaluation.report.speed import measure_speed
-from gun_jax.runs.loading import Trained, on_one_image
-from gun_jax.runs.rows import METRICS_NAME, read_rows
+from gun_jax.runs.loading import Trained, single_image_predictor
+from gun_jax.runs.rows import read_rows
+from gun_jax.runs.workdir import METRICS
 from gun_jax.system.files import atomic_write
 from gun_jax.visualisation import wheel_key
 from gun_jax.visualisation.curves import curve
@@ -102,7 +103,7 @@ def _groups(
 ) -> tuple[list[Group], list[dict]]:
     """The images to show, and some of their records."""
     worst, best = per_image.worst_and_best(count)
-    predict = on_one_image(trained, "predict_with_offsets")
+    predict = single_image_predictor(trained, "predict_with_offsets")
     max_pixels = images.pixels_each(len(worst) + len(best))
     records: list[dict] = []
 
@@ -144,7 +145,7 @@ def _trimap_chart(trained: Trained, per_image: PerImageScores, file: pathlib.Pat
 
 def _training_charts(workdir: pathlib.Path, split: str) -> list[Chart]:
     """Loss, validation mIoU and learning rate, those that the run has logged."""
-    rows = read_rows(workdir / METRICS_NAME)
+    rows = read_rows(workdir / METRICS)
     loss, miou, rate = (curve(rows, name).tolist() for name in ("loss", f"{split}/miou", "learning_rate"))
     charts = [
         line_chart("Training loss, nats per pixel", "epoch", {"loss": loss}),

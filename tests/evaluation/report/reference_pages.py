@@ -97,7 +97,7 @@ def written_of_many_classes(path, count=150):
 def write(path, trained, source, scores, per_image, predict_with_offsets, trimap=None, count=1):
     """Writes a page without a network."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report_page, "on_one_image", lambda trained, method: predict_with_offsets)
+        patch.setattr(report_page, "single_image_predictor", lambda trained, method: predict_with_offsets)
         patch.setattr(report_page, "measure_speed", lambda *_: Speed(0.041, 0.04, 0.05, 9, (64, 128), "a device"))
         write_report(path, path.parent, trained, source, scores, per_image, count, trimap)
     return types.SimpleNamespace(path=path, scores=scores)
