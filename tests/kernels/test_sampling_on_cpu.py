@@ -76,7 +76,7 @@ def test_straight_through_values_and_gradients_are_the_plain_ones(padding):
 def test_straight_through_costs_nothing_where_nothing_is_differentiated():
     features, offsets = example(seed=10)
     programs = [
-        sample.lower(features, offsets, method="nearest", straight_through=lent).as_text() for lent in (False, True)
+        sample.lower(features, offsets, method="nearest", straight_through=on).as_text() for on in (False, True)
     ]
     assert programs[0].count("gather") == programs[1].count("gather") > 0
 

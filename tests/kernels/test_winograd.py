@@ -38,8 +38,8 @@ def test_the_matrices_filter_as_the_sum_of_products_does():
         data, kernel = rng.normal(size=len(points) + 1), rng.normal(size=3)
         of_output, of_kernel, of_data = winograd.toom_cook(points)
         filtered = of_output @ ((of_kernel @ kernel) * (of_data @ data))
-        by_hand = [sum(data[i + k] * kernel[k] for k in range(3)) for i in range(len(points) - 1)]
-        np.testing.assert_allclose(filtered, by_hand, rtol=1e-9, atol=1e-9)
+        expected = [sum(data[i + k] * kernel[k] for k in range(3)) for i in range(len(points) - 1)]
+        np.testing.assert_allclose(filtered, expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(("height", "width", "into", "out", "dilation"), CASES)

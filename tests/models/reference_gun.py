@@ -25,14 +25,14 @@ def trained(guidance="fusion"):
 
 @functools.cache
 def compiled(guidance, method):
-    """A function of variables and images: logits, labels, explanation, and the statistics after evaluation."""
+    """A function of variables and images: logits, labels, labels with offsets, and the statistics after evaluation."""
     model = narrow(guidance, method)
 
     def run(variables, x):
         logits, after = model.apply(variables, x, output_size=OUTPUT, mutable=["batch_stats"])
         labels = model.apply(variables, x, output_size=OUTPUT, method="predict")
-        explanation = model.apply(variables, x, output_size=OUTPUT, method="predict_with_offsets")
-        return logits, labels, explanation, after["batch_stats"]
+        with_offsets = model.apply(variables, x, output_size=OUTPUT, method="predict_with_offsets")
+        return logits, labels, with_offsets, after["batch_stats"]
 
     return quick_jit(run)
 

@@ -47,7 +47,7 @@ def small(name, branch_norm="shared", input_subsampling=1):
     return run, variables, x, run(variables, x)[0]
 
 
-def by_hand(variables, x, name, input_subsampling=1, branch_norm="shared"):
+def reference_encoder(variables, x, name, input_subsampling=1, branch_norm="shared"):
     """Signals and high-resolution features: levels 0 to 4 of the finer branches, 0 to 8 of the coarsest."""
     signals = []
     for factor in factors(name):
@@ -101,7 +101,7 @@ def test_signals_and_high_resolution_features_have_table_1_s_sizes(name):
 @pytest.mark.parametrize("name", ["baseline", "enc24", "enc24shared", "enc124shared"])
 def test_each_branch_is_a_drn_on_the_resized_image(name):
     _, variables, x, (signals, high) = small(name)
-    expected_signals, expected_high = by_hand(variables, x, name)
+    expected_signals, expected_high = reference_encoder(variables, x, name)
     close(high, expected_high)
     for ours, expected in zip(signals, expected_signals, strict=True):
         close(ours, expected)
@@ -172,7 +172,7 @@ def test_only_levels_that_both_branches_run_keep_two_sets_of_statistics():
 
 def test_with_separate_statistics_each_branch_evaluates_with_its_own():
     _, variables, x, (signals, _) = small("enc24shared", "separate")
-    expected, _ = by_hand(variables, x, "enc24shared", branch_norm="separate")
+    expected, _ = reference_encoder(variables, x, "enc24shared", branch_norm="separate")
     for ours, theirs in zip(signals, expected, strict=True):
         close(ours, theirs)
 
@@ -205,7 +205,7 @@ def test_a_branch_sees_the_image_by_its_factor_rounded_up(size, factor, subsampl
 
 def test_a_halved_image_goes_to_the_medium_branch_as_it_is():
     _, variables, x, (signals, high) = small("enc24shared", input_subsampling=2)
-    expected_signals, expected_high = by_hand(variables, x, "enc24shared", input_subsampling=2)
+    expected_signals, expected_high = reference_encoder(variables, x, "enc24shared", input_subsampling=2)
     close(high, expected_high)
     for ours, expected in zip(signals, expected_signals, strict=True):
         close(ours, expected)

@@ -39,13 +39,13 @@ def test_a_layer_becomes_one_convolution_and_a_bias():
     variables = drawn(layer, x, False)
     params, statistics = variables["params"], variables["batch_stats"]["norm"]
     factor = params["norm"]["scale"] / np.sqrt(statistics["var"] + 1e-5)
-    by_hand = (
+    expected = (
         convolved(x, params["conv"]["kernel"] * factor, 1, 1) + params["norm"]["bias"] - statistics["mean"] * factor
     )
     folded = fold_batch_norm(variables)
     assert set(folded) == {"params"}
     assert set(folded["params"]["norm"]) == {"shift"}
-    close(layer.apply(folded, x, False), by_hand)
+    close(layer.apply(folded, x, False), expected)
 
 
 NETWORKS = [

@@ -21,7 +21,7 @@ def example(name, fine_size=(7, 10), low_size=(4, 5), seed=0):
     return module, filled(module, fine, low, seed=seed), fine, low
 
 
-def by_hand(name, variables, fine, low):
+def reference_fusion(name, variables, fine, low):
     """1x1 convolution and norm on the fine signal, the low one resized to it, sum or concat, ReLU, and the 3x3 step."""
     fine, low = conv_norm(fine, variables, "expand"), resized(low, fine.shape[1:3])
     merged = relu(np.concatenate([fine, low], -1) if name.endswith("concat") else fine + low)
@@ -42,7 +42,7 @@ def test_the_fusions_are_those_of_table_2():
 def test_a_fusion_is_its_formula(name, fine_size, low_size):
     module, variables, fine, low = example(name, fine_size, low_size)
     ours = module.apply(variables, fine, low)
-    np.testing.assert_allclose(ours, by_hand(name, variables, fine, low), atol=2e-5)
+    np.testing.assert_allclose(ours, reference_fusion(name, variables, fine, low), atol=2e-5)
 
 
 @pytest.mark.parametrize(

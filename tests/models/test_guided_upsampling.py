@@ -51,7 +51,7 @@ def test_without_guidance_logits_are_the_low_ones_resized():
     close(outputs(None, "bilinear")[0], resized(low_logits()[0], OUTPUT))
 
 
-# Labels and explanation
+# Labels and offsets
 
 
 def best(labels, logits):
@@ -69,27 +69,27 @@ def test_predict_is_the_argmax_of_the_logits(guidance, method):
 
 
 @pytest.mark.parametrize(("guidance", "method"), KINDS)
-def test_explain_gives_the_labels_of_predict(guidance, method):
-    _, labels, explanation, _ = outputs(guidance, method)
-    np.testing.assert_array_equal(explanation["labels"], labels)
-    assert explanation["labels"].dtype == explanation["bilinear_labels"].dtype == jnp.int32
+def test_predict_with_offsets_gives_the_labels_of_predict(guidance, method):
+    _, labels, with_offsets, _ = outputs(guidance, method)
+    np.testing.assert_array_equal(with_offsets["labels"], labels)
+    assert with_offsets["labels"].dtype == with_offsets["bilinear_labels"].dtype == jnp.int32
 
 
 @pytest.mark.parametrize(("guidance", "method"), KINDS)
-def test_explain_gives_the_labels_of_bilinear_upsampling(guidance, method):
-    explanation = outputs(guidance, method)[2]
-    assert best(explanation["bilinear_labels"], resized(low_logits()[0], OUTPUT))
-    assert np.any(explanation["bilinear_labels"] != explanation["labels"]) == (guidance is not None)
+def test_predict_with_offsets_gives_the_labels_of_bilinear_upsampling(guidance, method):
+    with_offsets = outputs(guidance, method)[2]
+    assert best(with_offsets["bilinear_labels"], resized(low_logits()[0], OUTPUT))
+    assert np.any(with_offsets["bilinear_labels"] != with_offsets["labels"]) == (guidance is not None)
 
 
 @pytest.mark.parametrize(("guidance", "method"), KINDS)
-def test_explain_gives_the_offsets_at_the_size_of_the_output(guidance, method):
+def test_predict_with_offsets_gives_the_offsets_at_the_size_of_the_output(guidance, method):
     table = outputs(guidance, method)[2]["offsets"]
     assert table.shape == (2, *OUTPUT, 2) and table.dtype == jnp.float32
     assert np.any(table) == (guidance is not None)
 
 
-def test_the_offsets_of_the_explanation_are_those_of_the_parts_in_a_row():
+def test_the_offsets_are_those_of_the_parts_in_a_row():
     close(outputs("fusion", "bilinear")[2]["offsets"], low_logits()[1], 1e-3)
 
 

@@ -116,8 +116,8 @@ def test_gradients_are_the_slope_of_the_loops(path):
         params = jax.tree.map_with_path(move, variables["params"])
         return np.sum(reference_network({**variables, "params": params}, x) * WEIGHTS)
 
-    by_hand = (moved(1e-6) - moved(-1e-6)) / 2e-6
-    np.testing.assert_allclose(np.sum(found * way), by_hand, rtol=1e-3, atol=1e-3 * np.abs(found).max())
+    expected = (moved(1e-6) - moved(-1e-6)) / 2e-6
+    np.testing.assert_allclose(np.sum(found * way), expected, rtol=1e-3, atol=1e-3 * np.abs(found).max())
 
 
 # Transformations

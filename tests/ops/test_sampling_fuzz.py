@@ -50,9 +50,9 @@ def clear_of_kinks(offsets, size, mode):
 def test_special_offsets_read_what_the_equations_say(table):
     features, offsets, (method, padding, align_corners) = table
     ours = np.asarray(sample(features, offsets, method=method, padding=padding, align_corners=align_corners))
-    told = np.where(np.isnan(offsets), 0, offsets)  # NaN is no offset
-    expected = paper_sum(features, told, method, padding, align_corners)
-    clear = clear_of_kinks(told, features.shape[1:3], table[2])
+    repaired = np.where(np.isnan(offsets), 0, offsets)  # NaN is no offset
+    expected = paper_sum(features, repaired, method, padding, align_corners)
+    clear = clear_of_kinks(repaired, features.shape[1:3], table[2])
     assert np.isfinite(ours).all()
     np.testing.assert_allclose(ours[clear], expected[clear], atol=1e-5)
 
@@ -66,9 +66,9 @@ def test_special_offsets_do_so_in_every_precision(dtype, table):
     short = jnp.asarray(features, dtype)
     ours = sample(short, offsets, method=method, padding=padding, align_corners=align_corners)
     assert ours.dtype == short.dtype
-    told = np.where(np.isnan(offsets), 0, offsets)
-    expected = paper_sum(np.asarray(short, np.float32), told, method, padding, align_corners)
-    clear = clear_of_kinks(told, features.shape[1:3], table[2])
+    repaired = np.where(np.isnan(offsets), 0, offsets)
+    expected = paper_sum(np.asarray(short, np.float32), repaired, method, padding, align_corners)
+    clear = clear_of_kinks(repaired, features.shape[1:3], table[2])
     np.testing.assert_allclose(np.asarray(ours, np.float32)[clear], expected[clear], atol=TOLERANCE[dtype])
 
 
