@@ -46,6 +46,8 @@ scores = gun_jax.ConfusionMatrix(19).update(maps, maps).merge(gun_jax.ConfusionM
 assert_type(scores.miou(), float)
 curve: np.ndarray[Any, Any] = gun_jax.trimap_curve(maps, list(maps), num_classes=19, distances=(1, 2.5))
 version: str = gun_jax.__version__
+with gun_jax.plain_ops():
+    label(features)
 """
 
 # Each line is wrong, in the way that is named behind it.
