@@ -22,7 +22,7 @@ from gun_jax.models.drn import VARIANTS
 from gun_jax.models.encoder import BRANCH_NORMS, ENCODERS
 from gun_jax.models.fusion import FUSIONS
 from gun_jax.models.guidance import GUIDANCES
-from gun_jax.ops.sampling import METHODS
+from gun_jax.ops.sampling import METHODS, PADDINGS
 from gun_jax.version import __version__
 
 MAX_STEPS = 2**31 - 1  # the step counter has 32 bits
@@ -148,6 +148,8 @@ SETTINGS = {
     "model.guidance": Setting("fusion", "guidance module (Table 4); none: bilinear upsampling, the paper's baseline",
                               choices=("none", *GUIDANCES)),
     "model.method": Setting("bilinear", "sampling: bilinear (equation 4) or nearest (equation 2)", choices=METHODS),
+    "model.align_corners": Setting(False, "sampling: align the corner pixels of the grids instead of their borders"),
+    "model.padding": Setting("border", "sampling outside of the map: the nearest pixel, or 0", choices=PADDINGS),
     "model.input_subsampling": Setting(1, "factor by which the images are already subsampled", above=0),
     "model.width": Setting(1.0, "factor on the number of channels", above=0, maximum=16),
     "model.dtype": Setting("float32", "dtype of convolutions and activations", choices=("float32", "bfloat16")),
@@ -199,6 +201,16 @@ def build_model(model: ConfigDict, num_classes: int) -> GUN:
 def describe_network(model: ConfigDict, num_classes: int) -> dict[str, Any]:
     """What defines the network of `build_model`, in this version: JSON values, which a checkpoint keeps."""
     return {"version": __version__, "num_classes": num_classes, **model.to_dict()}
+
+
+def same_network(saved: dict[str, Any] | None, network: dict[str, Any]) -> bool:
+    """Whether two `describe_network` are equal; the saved one may lack settings that are new since then."""
+    return saved == network or (saved is not None and with_new_settings(saved) == with_new_settings(network))
+
+
+def with_new_settings(network: dict[str, Any]) -> dict[str, Any]:
+    """A `describe_network` that was saved before some settings existed, with their defaults."""
+    return default_config().model.to_dict() | network
 
 
 def nearest_setting(key: str) -> str | None:

@@ -101,6 +101,8 @@ def test_an_unknown_setting_cannot_be_assigned(section):
         ("model.input_subsampling", 0),
         ("model.variant", "d105"),
         ("model.branch_norm", "both"),
+        ("model.padding", "reflect"),
+        ("data.random_scale_distribution", "normal"),
         ("optimizer.schedule", "cosine"),
     ],
 )
@@ -253,8 +255,9 @@ def test_a_configuration_from_before_a_setting_existed_has_its_default(tmp_path,
     save_config(tmp_path, changed, CAMVID)
     path = tmp_path / "config.json"
     saved = json.loads(path.read_text())
-    for name in ("image_ending", "label_ending", "split_list"):
-        del saved["config"]["data"][name]
+    for section, name in (("data", "image_ending"), ("data", "random_scale_distribution"), ("model", "align_corners"),
+                          ("model", "padding")):  # fmt: skip
+        del saved["config"][section][name]
     del saved["parameters"]
     path.write_text(json.dumps(saved))
     assert saved_config(tmp_path)[0].to_dict() == changed.to_dict()

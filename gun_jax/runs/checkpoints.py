@@ -21,6 +21,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN, PreservationPolicy
 
+from gun_jax.configuration import same_network
 from gun_jax.errors import InputError
 from gun_jax.runs.damage import digest_of, newest_whole, read_arrays, read_position, reading, reason_of, seal
 from gun_jax.runs.workdir import CHECKPOINTS
@@ -138,7 +139,7 @@ class Checkpoints:
         def read(step: int) -> tuple[AnyState, dict[str, Any]]:
             path = self._folder / str(step)
             position = read_position(path)
-            if position["training"].get("network") != network:
+            if not same_network(position["training"].get("network"), network):
                 raise InputError(
                     f"{path} is of another network or version of gun_jax: {position['training'].get('network')} there, "
                     f"{network} here; resume with that version, or train in a new --workdir"
@@ -217,7 +218,7 @@ def restore_variables(
         position = read_position(path)
         with reading(), contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
             saved = handler.metadata(path / "variables").tree
-        if position["training"].get("network") != network:  # tracing a network for its shapes takes half a second
+        if not same_network(position["training"].get("network"), network):  # tracing the shapes takes half a second
             _check_shapes(_shapes(saved), _shapes(like()), path, workdir)
         wanted = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), saved)
         return read_arrays(path, "variables", wanted, position)

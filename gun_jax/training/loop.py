@@ -28,7 +28,7 @@ from gun_jax.system.distributed import broadcast_from_main, is_main
 from gun_jax.training.interruption import InterruptedTrainingError, listening
 from gun_jax.training.optimizer import learning_rate, sgd
 from gun_jax.training.reporting import Reporter, SilentReporter
-from gun_jax.training.start import starting_point
+from gun_jax.training.start import starting_point, warn_of_slow_start
 from gun_jax.training.state import TrainState, create_state
 from gun_jax.training.step import batch_sharding, data_mesh, make_train_step, replicated
 from gun_jax.training.step_log import StepLog
@@ -76,11 +76,14 @@ def train(
       InputError: data or settings are missing or wrong, the workdir holds another run, or the disk is full.
       InterruptedTrainingError: SIGTERM or Ctrl-C ended the training, after a checkpoint was saved.
     """
+    configuration.validate(config)
     # A run that resumes has parameters of its own.
     start_from = starting_point(config) if config.init and not saved_steps(workdir) else None
     source, eval_source, config = _open_data(config)
     total_steps = _total_steps(config, len(source))
     _check_workdir(workdir, config, source.classes)
+    if is_main() and not saved_steps(workdir):
+        warn_of_slow_start(config)
 
     mesh = data_mesh()
     if config.batch_size % mesh.size:

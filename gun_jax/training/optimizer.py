@@ -6,9 +6,8 @@ import jax
 import optax
 from ml_collections import ConfigDict
 
-from gun_jax.errors import InputError, one_of
-
-SCHEDULES = ("step", "poly", "constant")
+from gun_jax.configuration import SETTINGS
+from gun_jax.errors import InputError
 
 
 def learning_rate(optimizer: ConfigDict, steps_per_epoch: float, total_steps: int) -> optax.Schedule:
@@ -20,9 +19,7 @@ def learning_rate(optimizer: ConfigDict, steps_per_epoch: float, total_steps: in
     Raises:
       InputError: the schedule is unknown, or the warm-up is not shorter than the training.
     """
-    if optimizer.schedule not in SCHEDULES:
-        expected = one_of(optimizer.schedule, SCHEDULES)
-        raise InputError(f"config.optimizer.schedule is {optimizer.schedule!r}; expected {expected}")
+    SETTINGS["optimizer.schedule"].check("optimizer.schedule", optimizer.schedule)
     warmup = round(optimizer.warmup_epochs * steps_per_epoch)
     if not 0 <= warmup < max(total_steps, 1):
         raise InputError(

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,11 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from gun_jax.errors import InputError
+from gun_jax.errors import InputError, InputWarning
 from gun_jax.runs.loading import load_checkpoint
 from gun_jax.weights.drn import load_drn_weights, start_from_drn
+
+_PRETRAINED_RATE = 0.001  # the paper's, from ImageNet weights
 
 
 def starting_point(config: ConfigDict) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -37,6 +40,18 @@ def starting_point(config: ConfigDict) -> Callable[[dict[str, Any]], dict[str, A
         )
     weights = load_drn_weights(path, config.model.variant)
     return functools.partial(start_from_drn, weights=weights)
+
+
+def warn_of_slow_start(config: ConfigDict) -> None:
+    """Warns if a run starts from random weights at a learning rate that suits pretrained ones."""
+    rate = config.optimizer.peak_rate
+    if not config.init and rate <= _PRETRAINED_RATE and config.data.source != "synthetic":
+        warnings.warn(
+            f"a learning rate of {rate:g} is for pretrained weights, but this run starts from random ones; set "
+            "--config.init=drn_d_22-4bd2f8ea.pth, or a higher --config.optimizer.peak_rate, e.g. 0.05",
+            InputWarning,
+            stacklevel=2,
+        )
 
 
 def start_from_run(variables: dict[str, Any], other: dict[str, Any], run: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gun_jax.configuration import with_new_settings
 from gun_jax.errors import InputError
 from gun_jax.system.files import atomic_write
 
@@ -62,7 +63,7 @@ def read_weights(path: pathlib.Path, network: dict[str, Any]) -> tuple[dict[str,
     try:
         with np.load(path, allow_pickle=False) as archive:
             flat = {name: archive[name] for name in archive.files}
-        step, saved = int(flat.pop(_STEP)), json.loads(str(flat.pop(_NETWORK)))
+        step, saved = int(flat.pop(_STEP)), with_new_settings(json.loads(str(flat.pop(_NETWORK))))
         differing = [name for name in network if name != "version" and saved[name] != network[name]]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error

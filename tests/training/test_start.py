@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from gun_jax import configuration
-from gun_jax.errors import InputError
+from gun_jax.errors import InputError, InputWarning
 from gun_jax.evaluation.scoring import make_scorer
 from gun_jax.training.loop import train
 from gun_jax.training.optimizer import sgd
-from gun_jax.training.start import starting_point
+from gun_jax.training.start import starting_point, warn_of_slow_start
 from gun_jax.training.state import create_state
 
 
@@ -66,3 +66,16 @@ def test_a_folder_without_a_run_is_refused_before_anything_is_written(config, tm
     with pytest.raises(InputError, match="holds no run"):
         train(config, tmp_path / "run", make_scorer)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("error")
+def test_random_weights_at_the_rate_of_the_paper_are_warned_of_and_nothing_else_is():
+    config = configuration.default_config()
+    with pytest.warns(
+        InputWarning, match=r"^a learning rate of 0\.001 .* --config\.init=drn_d_22-4bd2f8ea\.pth, or .*$"
+    ):
+        warn_of_slow_start(config)
+    for name, value in (("init", "drn.pth"), ("optimizer.peak_rate", 0.05), ("data.source", "synthetic")):
+        other = config.copy_and_resolve_references()
+        other.update_from_flattened_dict({name: value})
+        warn_of_slow_start(other)
