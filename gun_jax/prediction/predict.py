@@ -153,6 +153,7 @@ class _Writers:
         self._waiting: collections.deque[Future] = collections.deque()
 
     def __enter__(self) -> "_Writers":
+        self._videos.submit(int).result()  # Ctrl-C while its thread starts would hide the thread from __exit__
         return self
 
     def __exit__(self, *_: object) -> None:
