@@ -1,11 +1,11 @@
-"""0.3125 of the width, on CamVid: the network that comes with the package. `make pretrained` runs these lines.
+"""The included pretrained model: 0.3125 of the width, on CamVid. `make pretrained` trains and exports it.
 
     python train.py --config=configs/camvid_narrow.py --config.data.dir=CAMVID --workdir=runs/camvid_narrow
     python evaluate.py --workdir=runs/camvid_narrow --panels=8
     python export.py --workdir=runs/camvid_narrow --format=weights
 
 Data: the SegNet split at 480x360, folders train trainannot val valannot in CAMVID.
-Hardware: 2 CPU cores (Intel Xeon), 15 images a second with oneDNN: 41 minutes for 100 epochs, and 10 evaluations.
+Hardware: 2 CPU cores (Intel Xeon), 15 images a second with oneDNN: 41 minutes for 100 epochs and 10 evaluations.
 Expect: 56.4 % mIoU on val (11 classes), 90.5 % pixel accuracy; see gun_jax/weights/pretrained/camvid/MODEL_CARD.md.
 """
 
@@ -19,7 +19,7 @@ def get_config() -> ConfigDict:
 
     config.data.source = "camvid"
     config.data.crop = (240, 320)
-    config.data.color_jitter = 0.3  # other cameras see other colours
+    config.data.color_jitter = 0.3  # cameras differ in their colours
 
     config.model.input_subsampling = 2  # the images are half-size: their originals are 960x720
     config.model.width = 0.3125

@@ -4,10 +4,10 @@
     python evaluate.py --workdir=runs/NAME --panels=8
 
 Data: DIR/train/images, DIR/train/labels, DIR/val/images, DIR/val/labels and DIR/classes.json (see docs/own_data.md).
-`train.py --new-config DIR` writes a file like this one for your folder, in other layouts, too.
-The recipe is that of configs/camvid.py, which trains from scratch. What to look at first: `data.crop` (height, width),
-by default a size that fits a GPU or a patient CPU; `model.input_subsampling`, 1 for large images as Cityscapes'
-1024x2048, 2 for images of about half that size or less; `model.width`, as 0.25, for a machine without a GPU.
+`train.py --new-config DIR` writes a file like this one for your folder, also for other layouts.
+The recipe is that of configs/camvid.py, which starts from random weights. Adapt first: `data.crop`, (height, width);
+`model.input_subsampling`, 1 for images about as large as Cityscapes' 1024x2048, 2 for images of half that size or less;
+`model.width`, e.g. 0.25 on a machine without a GPU.
 """
 
 from gun_jax.configuration import ConfigDict, default_config

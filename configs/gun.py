@@ -4,13 +4,14 @@
     python evaluate.py --workdir=runs/gun
 
 Data: leftImg8bit/ and gtFine/ of Cityscapes in the folder that GUN_DATA_DIR or --config.data.dir names.
-Hardware: not tried here. 250 epochs of 2975 images are 93,000 steps of 8 images at 1024x2048; by what XLA asks for at
-2x256x512, a step takes some 26 GB of memory, on one device or shared by several.
-Expect: 69.6 % mIoU on val and 70.4 % on test in the paper (Tables 4 and 5), from ImageNet weights. We have not trained
-it: see docs/results.md for what we have measured.
+ImageNet weights: --config.init=drn_d_22-4bd2f8ea.pth. The rate is meant for them; random weights need a higher one.
+Hardware: not tried. 250 epochs of 2975 images are 93,000 steps of 8 images at 1024x2048. Extrapolated from XLA's memory
+at 2x256x512, a step needs about 26 GB, on one device or shared by several.
+Expect: 69.6 % mIoU on val and 70.4 % on test, the paper's results (Tables 4 and 5) from ImageNet weights. We have not
+trained it; docs/results.md has the results that we measured.
 
-The paper leaves open: the crop (after random scale we take the original size again), and the schedule's end (250
-epochs, the least that it names).
+The paper leaves two values open. The crop: here the original size, after the random scale. The end of the schedule:
+here 250 epochs, the smallest number that the paper names.
 """
 
 from gun_jax.configuration import ConfigDict, default_config

@@ -8,11 +8,11 @@
     table3  baseline color_jitter lighting_jitter random_scale  augmentations; bilinear upsampling
     table4  baseline large_rf high_res fusion                   guidance modules; with random scale
 
-Data: leftImg8bit/ and gtFine/ of Cityscapes in the folder that GUN_DATA_DIR or --config.data.dir names; ImageNet
-weights by --config.init=drn_d_22-4bd2f8ea.pth.
-Hardware and time: as configs/gun.py. To see one run on any machine: --config.data.source=synthetic --config.steps=20
-Expect: what `gun_jax/paper.py` has from the paper. On Cityscapes we have not trained them; configs/paper_camvid.py has
-the same columns on CamVid, which we have, and docs/results.md what came of it.
+Data: leftImg8bit/ and gtFine/ of Cityscapes in the folder that GUN_DATA_DIR or --config.data.dir names. ImageNet
+weights: --config.init=drn_d_22-4bd2f8ea.pth.
+Hardware and time: see configs/gun.py. A dry run on any machine: --config.data.source=synthetic --config.steps=20
+Expect: the paper's figures, listed in `gun_jax/paper.py`. We have trained these columns on CamVid only:
+configs/paper_camvid.py, with results in docs/results.md.
 """
 
 from gun_jax import paper

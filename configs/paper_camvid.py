@@ -3,13 +3,14 @@
     python train.py --config=configs/paper_camvid.py:table4=high_res --config.data.dir=CAMVID --workdir=runs/high_res
     python evaluate.py --workdir=runs/high_res --trimap
 
-Columns: see configs/paper.py. Another seed: --config.seed=1. Table 4's fusion column with equation 2 in place of 4:
---config.model.method=nearest. All columns of a table from one network: --config.init=runs/table4-baseline
+Columns: see configs/paper.py. Another seed: --config.seed=1. Equation 2 instead of 4 in Table 4's fusion column:
+--config.model.method=nearest. All columns of a table from one trained network: --config.init=runs/table4-baseline
 --config.epochs=12 --config.optimizer.peak_rate=0.05.
 
 Data: the SegNet split at 480x360, folders train trainannot val valannot in CAMVID.
-Hardware: one CPU core (AMD EPYC), some 7 minutes for 24 epochs.
-Expect: 40.8 % mIoU on val (table4=baseline, seed 0; 40.1 and 37.9 with seeds 1 and 2); docs/results.md has the others.
+Hardware: one CPU core (AMD EPYC), about 7 minutes for 24 epochs.
+Expect: 40.8 % mIoU on val (table4=baseline, seed 0; 40.1 and 37.9 with seeds 1 and 2). docs/results.md has
+the other columns.
 """
 
 from gun_jax import paper
@@ -19,7 +20,7 @@ from gun_jax.configuration import ConfigDict, default_config
 def get_config(experiment: str = "table4=fusion") -> ConfigDict:
     config = default_config()
     config.epochs = 24.0
-    config.eval_every_epochs = 0.0  # at the end
+    config.eval_every_epochs = 0.0  # only after the last step
 
     config.data.source = "camvid"
     config.data.crop = (180, 240)

@@ -1,10 +1,10 @@
-"""The demo: a quarter of the network's width, on drawn street scenes. `make demo` runs both lines.
+"""The demo: a quarter of the network's width, on drawn street scenes. `make demo` runs both commands.
 
     python train.py --config=configs/synthetic.py --workdir=runs/demo
     python evaluate.py --workdir=runs/demo --panels=8
 
 Hardware: 2 CPU cores, 4 to 10 minutes for 2000 steps.
-Expect: 56.0 % mIoU on 64 scenes that it was not trained on (19 classes), 85.7 % of the pixels; see docs/results.md.
+Expect: 56.0 % mIoU (19 classes) and 85.7 % pixel accuracy on 64 scenes that are not trained on; see docs/results.md.
 """
 
 from gun_jax.configuration import ConfigDict, default_config
@@ -20,9 +20,9 @@ def get_config() -> ConfigDict:
 
     config.data.source = "synthetic"
     config.data.synthetic_size = (160, 320)
-    config.data.synthetic_train = 8000  # each is seen once
+    config.data.synthetic_train = 8000  # each is used once
     config.data.crop = (128, 256)
-    config.data.random_scale = ()  # there are enough scenes of all scales
+    config.data.random_scale = ()  # the scenes already have all scales
 
     config.model.input_subsampling = 2
     config.model.width = 0.25

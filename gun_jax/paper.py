@@ -1,4 +1,4 @@
-"""The experiments of the paper: the columns of Tables 1 to 4, what each of them sets, and what the paper measured."""
+"""The experiments of the paper: the columns of Tables 1 to 4, their settings and the paper's results."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ class Column:
     """One column of a table.
 
     Attributes:
-      title: as the paper prints it.
-      settings: by name ("model.encoder"), what makes the experiment this one.
-      miou: percent, on Cityscapes val.
-      fps: frames a second on a Titan Xp, of the network whose medium branch sees 512x1024; None where none is given.
-      chosen: printed in bold: part of the final network.
+      title: its heading in the paper.
+      settings: the values that define the experiment, by the names of settings, e.g. "model.encoder".
+      miou: mIoU on Cityscapes val, in percent.
+      fps: frames per second on a Titan Xp, with 512x1024 images in the medium branch; None where the paper has none.
+      chosen: whether the paper prints it in bold: it is part of the final network.
     """
 
     title: str
@@ -28,12 +28,12 @@ class Column:
     chosen: bool = False
 
 
-# The paper adds one thing at a time. Tables 1 and 2 compare under bilinear upsampling and without random scale, which
-# Table 3 brings in (its baseline is the 65.8 % of postproc_sum, and Table 4's the 67.5 % of random scale).
+# Each table adds one thing. Tables 1 and 2 use bilinear upsampling and no random scale. Table 3 starts from the 65.8 %
+# of postproc_sum and adds random scale; Table 4 starts from its 67.5 %.
 _TABLE_1 = {"model.fusion": "base_sum", "model.guidance": "none", "data.random_scale": ()}
 _TABLE_2 = {"model.guidance": "none", "data.random_scale": ()}
 _TABLE_3 = {"model.guidance": "none", "data.random_scale": ()}
-_JITTER = 0.4  # strength of the colour jitter, of which the paper says nothing: a usual one for ImageNet
+_JITTER = 0.4  # the paper gives no strength of the colour jitter; this one is usual for ImageNet
 
 TABLES: Mapping[int, Mapping[str, Column]] = {
     1: {
@@ -74,14 +74,14 @@ TABLES: Mapping[int, Mapping[str, Column]] = {
 
 
 def set_column(config: ConfigDict, experiment: str) -> None:
-    """Sets in a configuration of the paper's final network and recipe what a column of a table changes.
+    """Applies the settings of a column to a configuration of the paper's final network and recipe.
 
     Args:
-      config: see `gun_jax.configuration.default_config`, which is the paper's recipe.
-      experiment: table and column, as "table4=high_res".
+      config: a configuration, e.g. `gun_jax.configuration.default_config()`, the paper's recipe.
+      experiment: table and column, e.g. "table4=high_res".
 
     Raises:
-      InputError: there is no such table or column: says which there are.
+      InputError: there is no such table or column; the message lists those that exist.
     """
     for name, value in find_column(experiment).settings.items():
         section, _, key = name.partition(".")
@@ -92,12 +92,12 @@ def find_column(experiment: str) -> Column:
     """The column that "table4=high_res" names.
 
     Raises:
-      InputError: there is no such table or column: says which there are.
+      InputError: there is no such table or column; the message lists those that exist.
     """
     table, _, name = experiment.partition("=")
     tables = {f"table{number}": columns for number, columns in TABLES.items()}
     if table not in tables:
-        raise InputError(f"experiment {experiment!r}; expected {', '.join(tables)} and its column, as table4=high_res")
+        raise InputError(f"experiment {experiment!r}; expected {', '.join(tables)} and a column, e.g. table4=high_res")
     if name not in tables[table]:
         raise InputError(f"{table} has no column {name!r}; expected {one_of(name, tables[table])}")
     return tables[table][name]
