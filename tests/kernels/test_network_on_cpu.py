@@ -48,6 +48,6 @@ def test_the_logits_are_the_same(both):
 def test_the_gradients_are_the_same(both):
     def close(ours, plain):
         # A sum near zero may round to the other side of a ReLU.
-        assert np.linalg.norm(ours - plain) < 1e-3 * np.linalg.norm(plain) + 1e-6
+        assert np.linalg.norm(ours - plain) < 5e-3 * np.linalg.norm(plain) + 1e-6
 
     jax.tree.map(close, both[0][2], both[1][2])
