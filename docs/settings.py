@@ -5,7 +5,7 @@ import pathlib
 from gun_jax.configuration import SETTINGS
 
 PAGE = pathlib.Path(__file__).with_suffix(".md")
-_TITLES = {"": "The run", "data": "Data", "model": "Network", "optimizer": "Optimiser"}
+_TITLES = {"": "The run", "data": "Data", "model": "Network", "loss": "Loss", "optimizer": "Optimiser"}
 _ABOUT = """# Settings
 
 A config file assigns settings (`config.data.flip = False`); `--config.data.flip=False` on the command line overrides

@@ -19,9 +19,11 @@ from gun_jax.data.sources import SOURCES
 from gun_jax.errors import InputError, one_of
 from gun_jax.models import GUN
 from gun_jax.models.drn import VARIANTS
+from gun_jax.models.efficientnet import VARIANTS as EFFICIENTNETS
 from gun_jax.models.encoder import BRANCH_NORMS, ENCODERS
 from gun_jax.models.fusion import FUSIONS
 from gun_jax.models.guidance import GUIDANCES
+from gun_jax.models.gun import LOGITS_STRIDES
 from gun_jax.ops.sampling import METHODS, PADDINGS
 from gun_jax.version import __version__
 
@@ -92,6 +94,25 @@ def _is_scale(value: tuple) -> bool:
     return not value or (numbers and 1 / 16 <= value[0] <= value[1] <= 16)
 
 
+def _is_class_weights(value: str) -> bool:
+    return value in ("", "log", "median_frequency") or all(map(_is_positive, value.split(",")))
+
+
+def _is_numbers_of_parts(value: str) -> bool:
+    entries = [entry.partition("=") for entry in value.split(",")]
+    return not value or all(part.strip() and _is_positive(number) for part, _, number in entries)
+
+
+def _is_positive(text: str) -> bool:
+    """Whether a text is a finite number, at least 0."""
+    try:
+        return 0 <= float(text) < math.inf
+    except ValueError:
+        return False
+
+
+_PARTS = "parts and factors, e.g. 'encode=0.25,gum=10'; or ''"
+
 # fmt: off
 SETTINGS = {
     "seed": Setting(0, "seed of parameters, order of images and augmentation", minimum=0, maximum=MAX_STEPS),
@@ -143,7 +164,8 @@ SETTINGS = {
     "data.on_bad_record": Setting("stop", "action on an unreadable record: stop, or skip it and count it",
                                   choices=("stop", "skip")),
 
-    "model.encoder": Setting("enc24shared", "encoder (Table 1)", choices=ENCODERS),
+    "model.encoder": Setting("enc24shared", "encoder: of Table 1, or an EfficientNet-Lite",
+                             choices=(*ENCODERS, *EFFICIENTNETS)),
     "model.fusion": Setting("postproc_sum", "fusion module (Table 2)", choices=FUSIONS),
     "model.guidance": Setting("fusion", "guidance module (Table 4); none: bilinear upsampling, the paper's baseline",
                               choices=("none", *GUIDANCES)),
@@ -157,16 +179,35 @@ SETTINGS = {
     "model.branch_norm": Setting("shared", "running statistics of batch norm where branches share parameters: one set, "
                                  "or one per branch", choices=BRANCH_NORMS),
 
+    "model.logits_stride": Setting(0, "side of a logit in pixels of the image that the finest branch sees; 0: 8",
+                                   accepts=lambda value: value in (0, *LOGITS_STRIDES),
+                                   form="0, 2, 4 or 8; with an EfficientNet also 16 or 32"),
+    "model.decoder_channels": Setting(64, "channels of the decoder of an EfficientNet, or of logits at strides below 8",
+                                      above=0, maximum=1024),
+
+    "loss.class_weights": Setting("", "weights of the classes: 1 / ln(1.10 + share of the pixels) as ENet, median "
+                                  "frequency, or the numbers; '': none", accepts=_is_class_weights,
+                                  form="'', log, median_frequency, or a number for each class, e.g. '1,2.5,1'"),
+
+    "optimizer.name": Setting("sgd", "SGD with momentum, or AdamW", choices=("sgd", "adamw")),
     "optimizer.peak_rate": Setting(0.001, "largest learning rate", above=0),
-    "optimizer.schedule": Setting("step", "learning rate after the warm-up: drops, polynomial decay to 0, or constant",
-                                  choices=("step", "poly", "constant")),
+    "optimizer.schedule": Setting("step", "learning rate after the warm-up: drops, polynomial or cosine decay to 0, or "
+                                  "constant", choices=("step", "poly", "cosine", "constant")),
     "optimizer.warmup_epochs": Setting(0.0, "epochs in which the learning rate rises linearly from 0", minimum=0),
     "optimizer.step_epochs": Setting(100.0, "`step` schedule: epochs between drops", above=0),
     "optimizer.step_factor": Setting(0.1, "`step` schedule: factor on the learning rate at a drop", above=0),
     "optimizer.poly_power": Setting(0.9, "`poly` schedule: exponent", minimum=0),
-    "optimizer.momentum": Setting(0.9, "momentum of SGD", minimum=0),
+    "optimizer.momentum": Setting(0.9, "momentum of SGD; beta1 of AdamW", minimum=0),
     "optimizer.weight_decay": Setting(1e-4, "weight decay of the convolutions' kernels", minimum=0),
     "optimizer.clip_norm": Setting(0.0, "largest Euclidean norm of the gradient; 0: no limit", minimum=0),
+    "optimizer.rates": Setting("", "factors on the learning rate of parts of the network; 0: the part is frozen",
+                               accepts=_is_numbers_of_parts, form=_PARTS),
+    "optimizer.decays": Setting("", "factors on the weight decay of parts of the network",
+                                accepts=_is_numbers_of_parts, form=_PARTS),
+    "optimizer.frozen_statistics": Setting("", "parts, e.g. 'encode', whose batch norm uses its running statistics and "
+                                           "does not change them"),
+    "optimizer.average_decay": Setting(0.0, "decay of the moving average of the weights, which is evaluated and "
+                                       "exported, e.g. 0.999; 0: off", minimum=0, maximum=1),
 }
 # fmt: on
 

@@ -7,16 +7,12 @@ import pathlib
 from collections.abc import Iterator
 
 import cv2
-import jax
-import jax.numpy as jnp
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from gun_jax.errors import InputError
+from gun_jax.ops.normalisation import MEAN
 
-# Mean and deviation of ImageNet's RGB channels, 0 to 1, with which the published DRN weights were trained.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
 MEAN_COLOR = tuple(round(255 * channel) for channel in MEAN)
 
 _LABEL_MODES = ("L", "P", "1")  # Pillow's names for grey, palette, black and white: one number a pixel
@@ -26,15 +22,6 @@ _JPEG, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 _TRAILER = 2**16  # bytes that some programs append to a PNG, at most
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**26  # of an image; Pillow warns of decompression bombs beyond it
 _SPREAD = {"L;2": 85, "L;4": 17}  # Pillow's raw mode to the factor by which Pillow multiplies grey levels
-
-
-def normalise(images: jax.Array) -> jax.Array:
-    """Normalises uint8 RGB (..., 3), 0 to 255, by ImageNet's mean and deviation: float32 (..., 3)."""
-    if images.dtype != jnp.uint8:
-        raise InputError(f"normalise: images of {images.dtype}; expected uint8, 0 to 255")
-    scale = 1 / (255 * np.asarray(STD, np.float32))
-    shift = -np.asarray(MEAN, np.float32) / np.asarray(STD, np.float32)
-    return images.astype(jnp.float32) * scale + shift
 
 
 def read_image(path: str | os.PathLike, upright: bool = False) -> np.ndarray:

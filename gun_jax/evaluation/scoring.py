@@ -10,10 +10,10 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gun_jax.data.classes import IGNORE
-from gun_jax.data.images import normalise
 from gun_jax.data.sources import Source
 from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.models import GUN
+from gun_jax.ops.normalisation import normalise
 from gun_jax.system.distributed import all_reduce_sum
 
 _MAX_PARTIAL_BATCHES = 4  # sizes of images that wait for a full batch

@@ -11,9 +11,9 @@ import jax
 import numpy as np
 
 from gun_jax.data.classes import CITYSCAPES
-from gun_jax.data.images import normalise
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
+from gun_jax.ops.normalisation import normalise
 from gun_jax.runs.loading import Trained
 from gun_jax.system.files import UNFINISHED, atomic_write
 

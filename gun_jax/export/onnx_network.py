@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import onnx
 
-from gun_jax.data.images import normalise
 from gun_jax.export.onnx_graph import Graph, convert
 from gun_jax.models import GUN
 from gun_jax.models.folding import fold_batch_norm
+from gun_jax.ops.normalisation import normalise
 from gun_jax.ops.sampling import regular_grid
 
 

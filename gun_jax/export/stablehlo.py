@@ -6,10 +6,10 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from gun_jax.data.images import normalise
 from gun_jax.models import GUN
 from gun_jax.models.folding import fold_batch_norm
 from gun_jax.ops.dispatch import plain_ops
+from gun_jax.ops.normalisation import normalise
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 MIN_SIDE = 16  # pixels; smaller images would need special cases at every level

@@ -3,6 +3,6 @@
 Importing this package registers them. `gun_jax.ops.dispatch` says when they are used.
 """
 
-from gun_jax.kernels import convolution, loss, norm, resizing, sampling
+from gun_jax.kernels import convolution, depthwise, loss, norm, resizing, sampling
 
-__all__ = ["convolution", "loss", "norm", "resizing", "sampling"]
+__all__ = ["convolution", "depthwise", "loss", "norm", "resizing", "sampling"]

@@ -14,6 +14,7 @@ from gun_jax.ops.resizing import resize
 
 FINE_LEVEL = 4  # the finer branches stop "before dilated convolutions"
 HIGH_RESOLUTION_LEVEL = 2  # "the last convolution before downsampling": the input of the guidance modules
+EARLY_LEVELS = {2: HIGH_RESOLUTION_LEVEL, 4: 3}  # by their strides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +67,14 @@ class Encoder(nn.Module):
         else:
             self.drns = [DRN(**drn, name=f"drn{factor}") for factor in branches.factors]
 
-    def __call__(self, images: jax.Array, train: bool = False) -> tuple[list[jax.Array], jax.Array]:
+    def __call__(self, images: jax.Array, train: bool = False) -> tuple[list[jax.Array], dict[int, jax.Array]]:
         """Runs the branches on normalised images (B, H, W, 3).
 
         Returns:
           The signals of the branches, finest first: level 4 of the finer branches (B, h, w, 128), level 8 of the
-          coarsest (B, h, w, 512), each at 1/8 of the image that the branch sees. Then the high-resolution features for
-          guidance: level 2 of the finest branch (B, h', w', 32), at 1/2.
+          coarsest (B, h, w, 512), each at 1/8 of the image that the branch sees. Then the early maps of the finest branch
+          by their strides: level 2 (B, h', w', 32) at 1/2, the high-resolution features for guidance, and level 3
+          (B, h", w", 64) at 1/4.
 
         Raises:
           InputError: a branch would have to enlarge the images, or attributes that no encoder has.
@@ -87,8 +89,8 @@ class Encoder(nn.Module):
             levels = drn.features(seen.astype(self.dtype), train, last_level, statistics)
             signals.append(levels[-1])
             if factor == branches.factors[0]:
-                high_resolution = levels[HIGH_RESOLUTION_LEVEL]
-        return signals, high_resolution
+                early = {stride: levels[level] for stride, level in EARLY_LEVELS.items()}
+        return signals, early
 
 
 def branch_size(size: Sequence[int], factor: int, input_subsampling: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 
 from gun_jax.errors import InputError
+from gun_jax.models import efficientnet
 from gun_jax.models.drn import BatchNorm
 
 
@@ -40,9 +41,13 @@ def fold_batch_norm(variables: Mapping[str, Any]) -> dict[str, Any]:
         ) from error
 
 
-def _fold(params: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[str, Any]:
+def _fold(
+    params: Mapping[str, Any], statistics: Mapping[str, Any], epsilon: float = BatchNorm.epsilon
+) -> dict[str, Any]:
+    if "stem" in params:  # of an EfficientNet
+        epsilon = efficientnet.EPSILON
     folded = {
-        name: _fold(child, statistics.get(name, {})) if isinstance(child, Mapping) else child
+        name: _fold(child, statistics.get(name, {}), epsilon) if isinstance(child, Mapping) else child
         for name, child in params.items()
     }
     if "norm" not in params:
@@ -52,7 +57,7 @@ def _fold(params: Mapping[str, Any], statistics: Mapping[str, Any]) -> dict[str,
     sets = [name.removeprefix("var") for name in of_norm if name.startswith("var")]  # "", or "_branch2", "_branch4"
     norm = {}
     for suffix in sets:
-        factor = scale * jax.lax.rsqrt(of_norm[f"var{suffix}"] + BatchNorm.epsilon)
+        factor = scale * jax.lax.rsqrt(of_norm[f"var{suffix}"] + epsilon)
         norm[f"factor{suffix}"] = factor
         norm[f"shift{suffix}"] = bias - of_norm[f"mean{suffix}"] * factor
     if len(sets) == 1:

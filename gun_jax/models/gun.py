@@ -9,7 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from gun_jax.errors import InputError, check_choice, check_count, check_size
+from gun_jax.models.decoder import Decoder, Refine
 from gun_jax.models.drn import scaled
+from gun_jax.models.efficientnet import VARIANTS as EFFICIENTNETS
+from gun_jax.models.efficientnet import EfficientNetLite
 from gun_jax.models.encoder import ENCODERS, Encoder, branch_size
 from gun_jax.models.fusion import FUSIONS, Fusion
 from gun_jax.models.gum import GuidedUpsampling
@@ -18,6 +21,8 @@ from gun_jax.ops.resizing import resize
 from gun_jax.ops.sampling import METHODS, PADDINGS, Method, Padding
 
 Size = tuple[int, int]
+LOGITS_STRIDES = (2, 4, 8, 16, 32)
+_FUSED_STRIDE = 8  # of the fused signal in the image that the finest branch sees
 
 
 class GUN(nn.Module):
@@ -25,8 +30,10 @@ class GUN(nn.Module):
 
     Attributes:
       num_classes: number of classes.
-      encoder: Table 1: "baseline", "enc4", "enc24", "enc24shared", "enc124" or "enc124shared".
-      fusion: Table 2: "base_sum", "base_concat", "postproc_sum" or "postproc_concat".
+      encoder: Table 1: "baseline", "enc4", "enc24", "enc24shared", "enc124" or "enc124shared"; or, beside the paper,
+        "efficientnet_lite0", "efficientnet_lite1" or "efficientnet_lite2", whose one branch sees the images as they are.
+      fusion: Table 2: "base_sum", "base_concat", "postproc_sum" or "postproc_concat". An EfficientNet has one branch,
+        and a `Decoder` in place of the fusion module.
       guidance: Table 4: "large_rf", "high_res", "fusion", or None for bilinear upsampling (the paper's baseline).
       method: of the sampler, "bilinear" or "nearest".
       input_subsampling: the factor by which the images are subsampled already; a branch of factor s sees them resized
@@ -37,6 +44,9 @@ class GUN(nn.Module):
       variant: of the DRN.
       branch_norm: "shared" or "separate" running statistics of the branches that share parameters.
       align_corners, padding: of the sampler, as in `gun_jax.guided_upsample`.
+      logits_stride: side of a logit in pixels of the image that the finest branch sees, 2, 4 or 8, and with an
+        EfficientNet also 16 or 32; 0: 8. Below 8, steps of a `Decoder` follow the fusion.
+      decoder_channels: channels of the decoder.
     """
 
     num_classes: int
@@ -51,16 +61,26 @@ class GUN(nn.Module):
     branch_norm: str = "shared"
     align_corners: bool = False
     padding: Padding = "border"
+    logits_stride: int = 0
+    decoder_channels: int = 64
 
     def setup(self) -> None:
         self._check_attributes()
         common: dict[str, Any] = {"width": self.width, "dtype": self.dtype}
-        self.encode = Encoder(self.encoder, self.variant, self.branch_norm, self.input_subsampling, **common)
-        branches = len(ENCODERS[self.encoder].factors)
-        self.fusions = [
-            Fusion(self.fusion, scaled(128, self.width), dtype=self.dtype, name=f"fusion{step}")
-            for step in range(1, branches)
-        ]
+        if self.encoder in EFFICIENTNETS:
+            self.encode = EfficientNetLite(self.encoder, num_classes=None, dtype=self.dtype)
+            self.decode = Decoder(self.decoder_channels, self.dtype)
+        else:
+            self.encode = Encoder(self.encoder, self.variant, self.branch_norm, self.input_subsampling, **common)
+            self.fusions = [
+                Fusion(self.fusion, scaled(128, self.width), dtype=self.dtype, name=f"fusion{step}")
+                for step in range(1, len(ENCODERS[self.encoder].factors))
+            ]
+        self.refinements = {
+            stride: Refine(self.decoder_channels, self.dtype, name=f"refine_stride{stride}")
+            for stride in (4, 2)
+            if self.logits_stride and self.logits_stride <= stride
+        }
         # Small normal weights: He's fan-out over a handful of classes would start from logits of several units.
         self.classify = conv(
             self.num_classes,
@@ -120,17 +140,30 @@ class GUN(nn.Module):
 
     def _forward(self, images: jax.Array, train: bool, output_size: Size | None, sample: Callable) -> Any:
         size = self._checked_size(images, output_size)
-        signals, high_resolution = self.encode(images, train)  # Table 1
-        fused = self.fuse(signals, train)  # Table 2
+        signals, early = self.see(images, train)  # Table 1
+        fused = self.fuse(signals, early, train)  # Table 2
         low = self.classify(fused)  # (B, h, w, num_classes)
-        offsets = self.guide(fused, high_resolution, size, train)  # (B, H', W', 2), Table 4
+        offsets = self.guide(fused, early[2], size, train)  # (B, H', W', 2), Table 4
         return sample(low, offsets, size)  # equations 1 to 4
 
-    def fuse(self, signals: list[jax.Array], train: bool) -> jax.Array:
-        """Fuses the signals of the branches, finest first, from coarse to fine: (B, h, w, C)."""
-        fused = signals[-1]
-        for fusion, fine in zip(self.fusions, reversed(signals[:-1]), strict=True):
-            fused = fusion(fine, fused, train)
+    def see(self, images: jax.Array, train: bool) -> tuple[list[jax.Array], dict[int, jax.Array]]:
+        """The encoder's signals (B, h, w, C), finest first, and its early maps by their strides, 2 and 4."""
+        if self.encoder not in EFFICIENTNETS:
+            return self.encode(images, train)
+        maps = self.encode.features(images, train)
+        coarse = [stride for stride in maps if stride >= max(self.logits_stride, _FUSED_STRIDE)]
+        return [maps[stride] for stride in coarse], maps
+
+    def fuse(self, signals: list[jax.Array], early: dict[int, jax.Array], train: bool) -> jax.Array:
+        """Fuses the signals, finest first, from coarse to fine, then early maps by stride: (B, h, w, C)."""
+        if self.encoder in EFFICIENTNETS:
+            fused = self.decode(signals, train)
+        else:
+            fused = signals[-1]
+            for fusion, fine in zip(self.fusions, reversed(signals[:-1]), strict=True):
+                fused = fusion(fine, fused, train)
+        for stride, refine in self.refinements.items():
+            fused = refine(early[stride], fused, train)
         return fused
 
     def guide(self, fused: jax.Array, high_resolution: jax.Array, size: Size, train: bool) -> jax.Array | None:
@@ -150,11 +183,25 @@ class GUN(nn.Module):
         return labels
 
     def _check_attributes(self) -> None:
-        check_choice("GUN", "encoder", self.encoder, ENCODERS)
+        check_choice("GUN", "encoder", self.encoder, (*ENCODERS, *EFFICIENTNETS))
+        self._check_strides()
         check_choice("GUN", "fusion", self.fusion, FUSIONS)
         check_choice("GUN", "method", self.method, METHODS)
         check_choice("GUN", "padding", self.padding, PADDINGS)
         check_count("GUN", "num_classes", self.num_classes)
+
+    def _check_strides(self) -> None:
+        strides = LOGITS_STRIDES if self.encoder in EFFICIENTNETS else LOGITS_STRIDES[:3]
+        if self.logits_stride not in (0, *strides):
+            raise InputError(
+                f"GUN: logits_stride of {self.logits_stride!r}; expected 0 or one of {strides} with {self.encoder!r}"
+            )
+        check_count("GUN", "decoder_channels", self.decoder_channels)
+        if self.encoder in EFFICIENTNETS and (self.width, self.input_subsampling) != (1, 1):
+            raise InputError(
+                f"GUN: width {self.width:g} and input_subsampling {self.input_subsampling} with {self.encoder!r}; "
+                "expected 1 and 1: its channels are fixed, and it sees the images as they are"
+            )
 
     def _checked_size(self, images: jax.Array, output_size: Size | None) -> Size:
         """Height and width of the output, or an InputError for images or a size that the network does not take."""
@@ -163,6 +210,7 @@ class GUN(nn.Module):
         if not jnp.issubdtype(images.dtype, jnp.floating):
             raise InputError(f"GUN: images of {images.dtype}; expected normalised ones: gun_jax.normalise(images)")
         if output_size is None:
-            return branch_size(images.shape[1:3], ENCODERS[self.encoder].factors[0], self.input_subsampling)
+            finest = 1 if self.encoder in EFFICIENTNETS else ENCODERS[self.encoder].factors[0]
+            return branch_size(images.shape[1:3], finest, self.input_subsampling)
         check_size("GUN", "output_size", output_size)
         return output_size

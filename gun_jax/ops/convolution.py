@@ -22,19 +22,63 @@ def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilatio
     )
 
 
+@Op
+def depthwise_convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """Convolves each channel of (B, H, W, C) with its own kernel, (k, k, 1, C): (B, ceil(H/stride), ceil(W/stride), C).
+
+    The padding is TensorFlow's "SAME": where it is odd, the pixel more is below and to the right.
+    """
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        window_strides=(stride, stride),
+        padding="SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=x.shape[-1],
+    )
+
+
+def same_padding(side: int, size: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after a side of an image, by which a kernel of `size` pixels makes ceil(side / stride) numbers."""
+    total = max((-(-side // stride) - 1) * stride + size - side, 0)
+    return total // 2, total - total // 2
+
+
 def conv(
-    channels: int, size: int, *, stride: int = 1, dilation: int = 1, kernel_init: Any, use_bias: bool, **options: Any
+    channels: int,
+    size: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: int | None = None,
+    kernel_init: Any,
+    use_bias: bool,
+    **options: Any,
 ) -> nn.Conv:
-    """A Flax convolution with a square kernel, padded by `size // 2 * dilation` on all sides, made by `convolve`."""
+    """A Flax convolution with a square kernel, made by `convolve`; `size // 2 * dilation` zeros on all sides by default."""
     return nn.Conv(
         channels,
         (size, size),
         strides=stride,
-        padding=size // 2 * dilation,
+        padding=size // 2 * dilation if padding is None else padding,
         kernel_dilation=dilation,
         kernel_init=kernel_init,
         use_bias=use_bias,
         conv_general_dilated=_convolve_for_flax,
+        **options,
+    )
+
+
+def depthwise_conv(channels: int, size: int, *, stride: int = 1, kernel_init: Any, **options: Any) -> nn.Conv:
+    """A Flax convolution of each channel with a square kernel of its own, made by `depthwise_convolve`."""
+    return nn.Conv(
+        channels,
+        (size, size),
+        strides=stride,
+        feature_group_count=channels,
+        kernel_init=kernel_init,
+        use_bias=False,
+        conv_general_dilated=lambda x, kernel, *_, **__: depthwise_convolve(x, kernel, stride),
         **options,
     )
 

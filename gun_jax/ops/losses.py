@@ -6,19 +6,27 @@ import jax.numpy as jnp
 from gun_jax.ops.dispatch import Op
 
 
-def cross_entropy(logits: jax.Array, labels: jax.Array, ignore_label: int = 255) -> jax.Array:
+def cross_entropy(
+    logits: jax.Array, labels: jax.Array, ignore_label: int = 255, class_weights: jax.Array | None = None
+) -> jax.Array:
     """Mean softmax cross-entropy of the labelled pixels.
 
     Args:
       logits: float32 (B, H, W, C).
       labels: integer (B, H, W), train ids.
       ignore_label: pixels of this label do not count.
+      class_weights: float32 (C,), the weight of a pixel by its label; the mean is the weighted one, as in PyTorch.
 
     Returns:
       float32 (), 0 if no pixel is labelled.
     """
     counted = labels != ignore_label
-    return jnp.sum(pixel_losses(logits, labels), where=counted) / jnp.maximum(counted.sum(), 1)
+    losses = pixel_losses(logits, labels)
+    if class_weights is None:
+        return jnp.sum(losses, where=counted) / jnp.maximum(counted.sum(), 1)
+    weights = jnp.where(is_label(labels, logits.shape[-1]), class_weights, 0).sum(-1)  # (B, H, W)
+    total = jnp.sum(weights, where=counted)
+    return jnp.sum(weights * losses, where=counted) / jnp.where(total > 0, total, 1)
 
 
 @Op

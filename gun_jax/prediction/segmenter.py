@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gun_jax.data.images import normalise
 from gun_jax.errors import InputError, check_choice, check_size
 from gun_jax.models.folding import fold_batch_norm
+from gun_jax.ops.normalisation import normalise
 from gun_jax.runs.loading import Trained
 
 ENGINES = ("jax", "openvino")

@@ -106,11 +106,11 @@ class Checkpoints:
         Raises:
           InputError: this checkpoint, or the one before, cannot be written; complete ones stay.
         """
-        items = {"variables": state.variables, "optimizer": state.opt_state}
+        items = {"variables": state.variables, "optimizer": state.progress}
         sealed = seal(position, {name: digest_of(tree) for name, tree in items.items()})
         arguments = ocp.args.Composite(
             variables=ocp.args.StandardSave(state.variables),
-            optimizer=ocp.args.StandardSave(state.opt_state),
+            optimizer=ocp.args.StandardSave(state.progress),
             position=ocp.args.JsonSave(sealed),
         )
         with self._saving():
@@ -145,9 +145,9 @@ class Checkpoints:
                     f"{network} here; resume with that version, or train in a new --workdir"
                 )
             variables = read_arrays(path, "variables", like.variables, position)
-            optimizer = read_arrays(path, "optimizer", like.opt_state, position)
+            optimizer = read_arrays(path, "optimizer", like.progress, position)
             number = jax.device_put(jnp.asarray(step, jnp.int32), like.step.sharding)
-            return like.replace(step=number, opt_state=optimizer, **variables), position["training"]
+            return like.restored(number, variables, optimizer), position["training"]
 
         steps = saved_steps(self._folder.parent)
         step, found = newest_whole(self._folder, steps, read)

@@ -14,9 +14,9 @@ from ml_collections import ConfigDict
 
 from gun_jax import configuration
 from gun_jax.data.classes import ClassMap
-from gun_jax.data.images import normalise
 from gun_jax.errors import InputError
 from gun_jax.models import GUN
+from gun_jax.ops.normalisation import normalise
 from gun_jax.runs.workdir import saved_config, saved_image_size
 from gun_jax.weights import npz as weights
 from gun_jax.weights.pretrained import FOLDER as PRETRAINED

@@ -26,7 +26,8 @@ from gun_jax.runs.rows import read_rows
 from gun_jax.runs.workdir import METRICS, save_config, saved_config
 from gun_jax.system.distributed import broadcast_from_main, is_main
 from gun_jax.training.interruption import InterruptedTrainingError, listening
-from gun_jax.training.optimizer import learning_rate, sgd
+from gun_jax.training.objective import make_objective
+from gun_jax.training.optimizer import learning_rate, make_optimizer
 from gun_jax.training.reporting import Reporter, SilentReporter
 from gun_jax.training.start import starting_point, warn_of_slow_start
 from gun_jax.training.state import TrainState, create_state
@@ -90,9 +91,11 @@ def train(
         raise InputError(f"config.batch_size is {config.batch_size}; expected a multiple of the {mesh.size} devices")
     model = configuration.build_model(config.model, len(source.classes))
     rate = learning_rate(config.optimizer, len(source) / config.batch_size, total_steps)
-    optimizer = sgd(config.optimizer, rate)
-    state = jax.device_put(create_state(model, optimizer, config.seed, start_from), replicated(mesh))
-    take_step = make_train_step(model, optimizer, mesh, clear_caches)
+    optimizer = make_optimizer(config.optimizer, rate)
+    averaged = config.optimizer.average_decay > 0
+    state = jax.device_put(create_state(model, optimizer, config.seed, start_from, averaged), replicated(mesh))
+    objective = make_objective(config, source, state.params)
+    take_step = make_train_step(model, optimizer, mesh, clear_caches, objective)
     score = make_scorer(model, config.batch_size, config.data.threads)
 
     with Checkpoints(workdir, config.keep_checkpoints) as checkpoints, listening() as interruption:

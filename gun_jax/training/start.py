@@ -12,8 +12,10 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from gun_jax.errors import InputError, InputWarning
+from gun_jax.models.efficientnet import VARIANTS as EFFICIENTNETS
 from gun_jax.runs.loading import load_checkpoint
 from gun_jax.weights.drn import load_drn_weights, start_from_drn
+from gun_jax.weights.imagenet import load_imagenet_weights, start_from_imagenet
 
 _PRETRAINED_RATE = 0.001  # the paper's, from ImageNet weights
 
@@ -25,6 +27,13 @@ def starting_point(config: ConfigDict) -> Callable[[dict[str, Any]], dict[str, A
       InputError: `config.init` is neither a published DRN of the network's variant and width, nor the workdir of a run
         with the same encoder.
     """
+    if config.init == "imagenet":
+        if config.model.encoder not in EFFICIENTNETS:
+            raise InputError(
+                f"config.init is 'imagenet' with the encoder {config.model.encoder!r}; expected the file of a published "
+                "DRN, e.g. drn_d_22-4bd2f8ea.pth, or an EfficientNet"
+            )
+        return functools.partial(start_from_imagenet, weights=load_imagenet_weights(config.model.encoder))
     path = pathlib.Path(config.init).expanduser()
     if path.is_dir():
         other = load_checkpoint(path)

@@ -20,17 +20,35 @@ class TrainState(flax.struct.PyTreeNode):
       params: float32 parameters.
       batch_stats: float32 running statistics of batch norm.
       opt_state: momentum and step count of the optimiser.
+      average: moving averages of "params" and "batch_stats"; {} without them.
     """
 
     step: jax.Array
     params: Any
     batch_stats: Any
     opt_state: Any
+    average: Any = flax.struct.field(default_factory=dict)
 
     @property
     def variables(self) -> dict[str, Any]:
-        """The variables of `GUN.apply`."""
+        """The variables of `GUN.apply` to evaluate and to keep: the averages, if there are any."""
+        return self.average or self.trained
+
+    @property
+    def trained(self) -> dict[str, Any]:
+        """The variables that the optimiser changes."""
         return {"params": self.params, "batch_stats": self.batch_stats}
+
+    @property
+    def progress(self) -> Any:
+        """What resuming needs beside `variables`."""
+        return {"opt_state": self.opt_state, "trained": self.trained} if self.average else self.opt_state
+
+    def restored(self, step: jax.Array, variables: dict[str, Any], progress: Any) -> "TrainState":
+        """The state of which these are `variables` and `progress`."""
+        if not self.average:
+            return self.replace(step=step, opt_state=progress, **variables)
+        return self.replace(step=step, opt_state=progress["opt_state"], average=variables, **progress["trained"])
 
 
 def create_state(
@@ -38,8 +56,12 @@ def create_state(
     optimizer: optax.GradientTransformation,
     seed: int,
     start_from: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    averaged: bool = False,
 ) -> TrainState:
-    """The state before the first step: variables drawn from the seed, or what `start_from` makes of them."""
+    """The state before the first step: variables drawn from the seed, or what `start_from` makes of them.
+
+    `averaged` is whether it holds moving averages of them.
+    """
     # The parameters do not depend on the image size; small images initialise quickly.
     # It runs once: more optimisation takes longer than it saves. The numbers are the same.
     with plain_ops():
@@ -48,4 +70,15 @@ def create_state(
     if start_from is not None:
         variables = start_from(variables)
     params = variables["params"]
-    return TrainState(jnp.zeros((), jnp.int32), params, variables["batch_stats"], optimizer.init(params))
+    average = jax.tree.map(jnp.array, variables) if averaged else {}  # copies: a step donates its state
+    return TrainState(jnp.zeros((), jnp.int32), params, variables["batch_stats"], optimizer.init(params), average)
+
+
+def moved(average: Any, trained: Any, decay: float, step: jax.Array) -> Any:
+    """The moving average after a step: decay * average + (1 - decay) * trained.
+
+    The first steps have a smaller decay, (1 + step) / (10 + step), as in TensorFlow's ExponentialMovingAverage: the
+    initial weights are forgotten sooner. Batch statistics are averaged like parameters.
+    """
+    keep = jnp.minimum(decay, (1 + step) / (10 + step)).astype(jnp.float32)
+    return jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, average, trained)

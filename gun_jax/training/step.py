@@ -9,12 +9,11 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gun_jax.data.classes import IGNORE
-from gun_jax.data.images import normalise
 from gun_jax.models import GUN
-from gun_jax.ops.losses import cross_entropy
+from gun_jax.ops.normalisation import normalise
 from gun_jax.system import runtime
-from gun_jax.training.state import TrainState
+from gun_jax.training.objective import PAPERS_OBJECTIVE, Objective
+from gun_jax.training.state import TrainState, moved
 
 DATA_AXIS = "data"
 # XLA's default order starts operations as early as it can, and needs up to a third more memory (docs/performance.md).
@@ -61,7 +60,7 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 
 
 def train_step(
-    model: GUN, optimizer: optax.GradientTransformation
+    model: GUN, optimizer: optax.GradientTransformation, objective: Objective = PAPERS_OBJECTIVE
 ) -> Callable[[TrainState, dict], tuple[TrainState, StepResult]]:
     """A step as a pure function: (state, batch) to (next state, result).
 
@@ -72,21 +71,17 @@ def train_step(
         images, labels = normalise(batch["image"]), batch["label"]
 
         def loss_of(params: Any) -> tuple[jax.Array, Any]:
-            logits, updates = model.apply(
-                {"params": params, "batch_stats": state.batch_stats},
-                images,
-                train=True,
-                output_size=labels.shape[1:3],
-                mutable=["batch_stats"],
-            )
-            return cross_entropy(logits, labels, IGNORE), updates["batch_stats"]
+            variables = {"params": objective.without_frozen(params), "batch_stats": state.batch_stats}
+            return objective.loss(model, variables, images, labels)
 
         (loss, batch_stats), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         norm = optax.tree.norm(gradient)
         applied = jnp.isfinite(jnp.stack([loss, norm, optax.tree.norm((updates, batch_stats))])).all()
-        new = TrainState(state.step, params, batch_stats, opt_state)
+        new = state.replace(params=params, batch_stats=batch_stats, opt_state=opt_state)
+        if state.average:
+            new = new.replace(average=moved(state.average, new.trained, objective.average_decay, state.step))
         kept = jax.lax.cond(applied, lambda: new, lambda: state)
         return kept.replace(step=state.step + 1), StepResult(loss, norm, applied)
 
@@ -94,7 +89,11 @@ def train_step(
 
 
 def make_train_step(
-    model: GUN, optimizer: optax.GradientTransformation, mesh: Mesh, clear_caches: bool = False
+    model: GUN,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    clear_caches: bool = False,
+    objective: Objective = PAPERS_OBJECTIVE,
 ) -> Callable[[TrainState, dict], tuple[TrainState, StepResult]]:
     """Compiles `train_step` for a mesh, over which the batch is sharded.
 
@@ -107,10 +106,11 @@ def make_train_step(
       mesh: one axis, `DATA_AXIS`.
       clear_caches: call `jax.clear_caches()` after the first compilation. It frees all that the process has traced and
         compiled so far.
+      objective: what the step minimises, and by which parts.
     """
     whole, sharded = replicated(mesh), batch_sharding(mesh)
     jitted = jax.jit(
-        train_step(model, optimizer),
+        train_step(model, optimizer, objective),
         in_shardings=(whole, sharded),
         out_shardings=(whole, whole),
         donate_argnums=0,

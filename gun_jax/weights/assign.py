@@ -13,6 +13,17 @@ _SHOWN = 3  # names of each kind in a message
 Row = tuple[str, str, tuple[int, ...] | None]
 
 
+def conv_norm(conv: str, norm: str, path: str) -> list[Row]:
+    """The rows of a convolution without bias and its batch norm: patterns of their foreign names, and our path."""
+    return [
+        (rf"{conv}\.weight", f"params/{path}/conv/kernel", HWIO),
+        (rf"{norm}\.weight", f"params/{path}/norm/scale", None),
+        (rf"{norm}\.bias", f"params/{path}/norm/bias", None),
+        (rf"{norm}\.running_mean", f"batch_stats/{path}/norm/mean", None),
+        (rf"{norm}\.running_var", f"batch_stats/{path}/norm/var", None),
+    ]
+
+
 def assign(
     arrays: Mapping[str, np.ndarray], table: Sequence[Row], shapes: Mapping[str, tuple[int, ...]]
 ) -> tuple[dict[str, np.ndarray], str]:

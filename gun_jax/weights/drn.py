@@ -12,26 +12,15 @@ import numpy as np
 
 from gun_jax.errors import InputError, check_choice
 from gun_jax.models.drn import DRN, VARIANTS
-from gun_jax.weights.assign import HWIO, Row, assign
+from gun_jax.weights.assign import HWIO, Row, assign, conv_norm
 from gun_jax.weights.torch_file import read_torch_file
-
-
-def _conv_norm(conv: str, norm: str, path: str) -> list[Row]:
-    return [
-        (rf"{conv}\.weight", f"params/{path}/conv/kernel", HWIO),
-        (rf"{norm}\.weight", f"params/{path}/norm/scale", None),
-        (rf"{norm}\.bias", f"params/{path}/norm/bias", None),
-        (rf"{norm}\.running_mean", f"batch_stats/{path}/norm/mean", None),
-        (rf"{norm}\.running_var", f"batch_stats/{path}/norm/var", None),
-    ]
-
 
 _BLOCK = r"layer(\d)\.(\d+)"
 _TABLE: list[Row] = [
-    *_conv_norm("conv1", "bn1", "levels_0/layers_0"),  # type C; in type D a plain level is (convolution, norm, ReLU):
-    *_conv_norm(r"layer(\d)\.0", r"layer(\d)\.1", r"levels_\1/layers_0"),
-    *_conv_norm(rf"{_BLOCK}\.conv(\d)", rf"{_BLOCK}\.bn(\d)", r"levels_\1/layers_\2/conv\3"),
-    *_conv_norm(rf"{_BLOCK}\.downsample\.0", rf"{_BLOCK}\.downsample\.1", r"levels_\1/layers_\2/downsample"),
+    *conv_norm("conv1", "bn1", "levels_0/layers_0"),  # type C; in type D a plain level is (convolution, norm, ReLU):
+    *conv_norm(r"layer(\d)\.0", r"layer(\d)\.1", r"levels_\1/layers_0"),
+    *conv_norm(rf"{_BLOCK}\.conv(\d)", rf"{_BLOCK}\.bn(\d)", r"levels_\1/layers_\2/conv\3"),
+    *conv_norm(rf"{_BLOCK}\.downsample\.0", rf"{_BLOCK}\.downsample\.1", r"levels_\1/layers_\2/downsample"),
     (r"fc\.weight", "params/fc/kernel", HWIO),
     (r"fc\.bias", "params/fc/bias", None),
 ]

@@ -28,26 +28,40 @@ def _register() -> None:
 _register()
 
 
+Padding = tuple[tuple[int, int], tuple[int, int]]  # zeros (above, below) and (left, right)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
-def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int, dilation: int) -> jax.Array:
-    """Convolves (B, H, W, Cin) with a kernel (k, k, Cin, Cout), padded with zeros on both sides: (B, H', W', Cout).
+def convolve(x: jax.Array, kernel: jax.Array, stride: int, padding: int | Padding, dilation: int) -> jax.Array:
+    """Convolves (B, H, W, Cin) with a kernel: (B, H', W', Cout).
+
+    Args:
+      x: the images.
+      kernel: (k, k, Cin, Cout), or (k, k, 1, Cin): one for each channel.
+      stride, dilation: in pixels.
+      padding: zeros on all sides, or on each.
 
     Raises:
       ValueError: channels that do not fit each other.
     """
-    if x.shape[-1] != kernel.shape[2]:
-        raise ValueError(f"convolve: {x.shape[-1]} channels and a kernel of {kernel.shape}; expected (k, k, Cin, Cout)")
+    if x.shape[-1] != kernel.shape[2] and (1, x.shape[-1]) != kernel.shape[2:]:
+        raise ValueError(
+            f"convolve: {x.shape[-1]} channels and a kernel of {kernel.shape}; "
+            "expected (k, k, Cin, Cout) or (k, k, 1, Cin)"
+        )
     batch, *sides, _ = x.shape
     size, _, _, channels = kernel.shape
     reach = (size - 1) * dilation + 1
-    height, width = ((side + 2 * padding - reach) // stride + 1 for side in sides)
+    height, width = (
+        (side + sum(zeros) - reach) // stride + 1 for side, zeros in zip(sides, _sides(padding), strict=True)
+    )
     shape = (batch, height, width, channels)
     return _call("convolve", shape, x, kernel, **_geometry(stride, padding, dilation))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def input_gradient(
-    kernel: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int, padding: int, dilation: int
+    kernel: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int, padding: int | Padding, dilation: int
 ) -> jax.Array:
     """The gradient of the input, of `shape` (B, H, W, Cin), from that of the output (B, H', W', Cout)."""
     return _call("input_gradient", shape, kernel, gradient, **_geometry(stride, padding, dilation))
@@ -55,12 +69,12 @@ def input_gradient(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def kernel_gradient(
-    x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int, padding: int, dilation: int
+    x: jax.Array, gradient: jax.Array, shape: tuple[int, ...], stride: int, padding: int | Padding, dilation: int
 ) -> jax.Array:
     """The gradient of the kernel, of `shape` (k, k, Cin, Cout), from x (B, H, W, Cin) and that of the output."""
     # Only the pixels that were read: with a stride, oneDNN 3.2 writes out of bounds at some numbers of channels.
     if shape[0] == 1 and stride > 1:
-        framed = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+        framed = jnp.pad(x, ((0, 0), *_sides(padding), (0, 0)))
         x, stride, padding = framed[:, ::stride, ::stride], 1, 0
     return _call("kernel_gradient", shape, x, gradient, **_geometry(stride, padding, dilation))
 
@@ -78,8 +92,13 @@ def multiply(left: jax.Array, right: jax.Array, left_axis: int, right_axis: int)
     return _call("multiply", shape, left, right, left_turned=left_axis == 1, right_turned=right_axis == 2)
 
 
-def _geometry(stride: int, padding: int, dilation: int) -> dict[str, np.int64]:
-    return {"stride": np.int64(stride), "padding": np.int64(padding), "dilation": np.int64(dilation)}
+def _sides(padding: int | Padding) -> Padding:
+    return ((padding, padding), (padding, padding)) if isinstance(padding, int) else padding
+
+
+def _geometry(stride: int, padding: int | Padding, dilation: int) -> dict[str, np.int64]:
+    (top, _), (left, _) = _sides(padding)
+    return {"stride": np.int64(stride), "top": np.int64(top), "left": np.int64(left), "dilation": np.int64(dilation)}
 
 
 def _call(name: str, shape: tuple[int, ...], *arrays: jax.Array, **attributes: Any) -> jax.Array:

@@ -59,21 +59,29 @@ Compiled Once(const std::vector<int64_t>& key, Compile compile) {
 }
 
 struct Geometry {
-  int64_t stride, padding, dilation;
+  int64_t stride, top, left, dilation;  // `top` rows and `left` columns of padding; the shapes say how many after
 };
 
 memory::dims Nchw(Sizes nhwc) { return {nhwc[0], nhwc[3], nhwc[1], nhwc[2]}; }
-memory::dims Oihw(Sizes hwio) { return {hwio[3], hwio[2], hwio[0], hwio[1]}; }
+
+// A kernel (k, k, channels of a group, outputs) in memory. With one group, as OIHW; else as GOIHW, one output a group.
+memory::desc Kernel(Sizes input, Sizes hwio, bool any) {
+  const int64_t height = hwio[0], width = hwio[1], inputs = hwio[2], outputs = hwio[3];
+  if (inputs == input[3]) return memory::desc({outputs, inputs, height, width}, kFloat, any ? Tag::any : Tag::hwio);
+  const memory::dims grouped{outputs, 1, inputs, height, width};
+  if (any) return memory::desc(grouped, kFloat, Tag::any);
+  return memory::desc(grouped, kFloat, memory::dims{1, 1, outputs, width * inputs * outputs, inputs * outputs});
+}
 
 Compiled CompileConvolution(Operation operation, Sizes input, Sizes kernel, Sizes output, Geometry g) {
   const auto algorithm = dnnl::algorithm::convolution_direct;
-  const memory::desc x(Nchw(input), kFloat, Tag::nhwc), w(Oihw(kernel), kFloat, Tag::any),
+  const memory::desc x(Nchw(input), kFloat, Tag::nhwc), w = Kernel(input, kernel, true),
       y(Nchw(output), kFloat, Tag::nhwc);
-  const memory::dims strides{g.stride, g.stride}, dilations{g.dilation - 1, g.dilation - 1}, before{g.padding, g.padding};
+  const memory::dims strides{g.stride, g.stride}, dilations{g.dilation - 1, g.dilation - 1}, before{g.top, g.left};
   memory::dims after;  // a strided convolution may leave the last rows and columns of the padding out
   for (int side : {1, 2}) {
     const int64_t read = (output[side] - 1) * g.stride + (kernel[side - 1] - 1) * g.dilation + 1;
-    after.push_back(read - input[side] - g.padding);
+    after.push_back(read - input[side] - before[side - 1]);
   }
   const auto attributes = OwnScratch();
   const dnnl::convolution_forward::primitive_desc forward(
@@ -93,7 +101,7 @@ Compiled CompileConvolution(Operation operation, Sizes input, Sizes kernel, Size
 
 // `input`, `kernel` and `output` are those of the convolution, whichever of them the operation computes.
 void Convolution(Operation operation, const Array& input, const Array& kernel, const Array& output, Geometry g) {
-  std::vector<int64_t> key{operation, g.stride, g.padding, g.dilation};
+  std::vector<int64_t> key{operation, g.stride, g.top, g.left, g.dilation};
   for (Sizes sizes : {input.dimensions(), kernel.dimensions(), output.dimensions()}) {
     key.insert(key.end(), sizes.begin(), sizes.end());
   }
@@ -102,7 +110,7 @@ void Convolution(Operation operation, const Array& input, const Array& kernel, c
   });
   dnnl::stream stream(Cpu());
   memory x = View(compiled.source, input), y = View(compiled.result, output);
-  memory plain = View(memory::desc(Oihw(kernel.dimensions()), kFloat, Tag::hwio), kernel);
+  memory plain = View(Kernel(input.dimensions(), kernel.dimensions(), false), kernel);
   memory w(compiled.weights, Cpu()), scratch(compiled.scratch, Cpu());
   if (operation != kKernelGradient) dnnl::reorder(plain, w).execute(stream, plain, w);
   std::unordered_map<int, memory> arguments{{DNNL_ARG_SCRATCHPAD, scratch}};
@@ -144,16 +152,16 @@ ffi::Error Guarded(Run run) {
   }
 }
 
-ffi::Error ForwardCall(Array x, Array kernel, Result y, int64_t stride, int64_t padding, int64_t dilation) {
-  return Guarded([&] { Convolution(kForward, x, kernel, *y, {stride, padding, dilation}); });
+ffi::Error ForwardCall(Array x, Array kernel, Result y, int64_t stride, int64_t top, int64_t left, int64_t dilation) {
+  return Guarded([&] { Convolution(kForward, x, kernel, *y, {stride, top, left, dilation}); });
 }
 
-ffi::Error InputGradientCall(Array kernel, Array y, Result x, int64_t stride, int64_t padding, int64_t dilation) {
-  return Guarded([&] { Convolution(kInputGradient, *x, kernel, y, {stride, padding, dilation}); });
+ffi::Error InputGradientCall(Array kernel, Array y, Result x, int64_t stride, int64_t top, int64_t left, int64_t dilation) {
+  return Guarded([&] { Convolution(kInputGradient, *x, kernel, y, {stride, top, left, dilation}); });
 }
 
-ffi::Error KernelGradientCall(Array x, Array y, Result kernel, int64_t stride, int64_t padding, int64_t dilation) {
-  return Guarded([&] { Convolution(kKernelGradient, x, *kernel, y, {stride, padding, dilation}); });
+ffi::Error KernelGradientCall(Array x, Array y, Result kernel, int64_t stride, int64_t top, int64_t left, int64_t dilation) {
+  return Guarded([&] { Convolution(kKernelGradient, x, *kernel, y, {stride, top, left, dilation}); });
 }
 
 ffi::Error MultiplyCall(Array left, Array right, Result result, bool left_turned, bool right_turned) {
@@ -163,7 +171,11 @@ ffi::Error MultiplyCall(Array left, Array right, Result result, bool left_turned
 auto TwoArrays() { return ffi::Ffi::Bind().Arg<Array>().Arg<Array>().Ret<Array>(); }
 
 auto ConvolutionBinding() {
-  return TwoArrays().Attr<int64_t>("stride").Attr<int64_t>("padding").Attr<int64_t>("dilation");
+  return TwoArrays()
+      .Attr<int64_t>("stride")
+      .Attr<int64_t>("top")
+      .Attr<int64_t>("left")
+      .Attr<int64_t>("dilation");
 }
 
 }  // namespace

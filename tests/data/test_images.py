@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from gun_jax.data.images import MEAN_COLOR, normalise, read_image, read_label, read_label_colors
+from gun_jax.data.images import MEAN_COLOR, read_image, read_label, read_label_colors
 from gun_jax.errors import InputError
+from gun_jax.ops.normalisation import normalise
 
 SIZE = (9, 14)  # height, width
 

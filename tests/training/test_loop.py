@@ -15,7 +15,7 @@ from gun_jax.runs.checkpoints import Checkpoints, restore_variables, saved_steps
 from gun_jax.runs.workdir import saved_config
 from gun_jax.training import loop
 from gun_jax.training.loop import train
-from gun_jax.training.optimizer import learning_rate, sgd
+from gun_jax.training.optimizer import learning_rate, make_optimizer
 from gun_jax.training.state import create_state
 from gun_jax.training.step import data_mesh, make_train_step
 
@@ -42,7 +42,7 @@ def compiled(new_small_config):
     """The real step, scorer and first state of `small_config`, compiled once for all runs of this module."""
     config = new_small_config()
     model = configuration.build_model(config.model, 19)
-    optimizer = sgd(config.optimizer, learning_rate(config.optimizer, 3, 6))
+    optimizer = make_optimizer(config.optimizer, learning_rate(config.optimizer, 3, 6))
     return types.SimpleNamespace(
         step=make_train_step(model, optimizer, data_mesh()),
         score=make_scorer(model, 2, 2),

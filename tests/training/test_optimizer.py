@@ -7,7 +7,7 @@ import pytest
 
 from gun_jax.configuration import build_model
 from gun_jax.errors import InputError
-from gun_jax.training.optimizer import learning_rate, sgd
+from gun_jax.training.optimizer import learning_rate, make_optimizer
 
 
 def rates(optimizer, steps_per_epoch, total):
@@ -94,7 +94,7 @@ def test_sgd_is_pytorch_s_update_step_by_step(optimizer):
     start = {"conv": {"kernel": rng.normal(size=(3, 3, 2, 4)).astype(np.float32)}}
     gradients = rng.normal(size=(7, 3, 3, 2, 4)).astype(np.float32)
 
-    transform = sgd(optimizer, learning_rate(optimizer, 2, 7))
+    transform = make_optimizer(optimizer, learning_rate(optimizer, 2, 7))
     params, state = start, transform.init(start)
     parameter, buffer = start["conv"]["kernel"].astype(np.float64), 0.0
     for step, gradient in enumerate(gradients):
@@ -112,7 +112,7 @@ def test_weight_decay_pulls_at_all_convolutions_and_at_nothing_else(
     small_config.model.guidance = guidance
     optimizer.peak_rate, optimizer.weight_decay = 0.1, 0.05
     before = random_variables(build_model(small_config.model, 19))["params"]
-    transform = sgd(optimizer, learning_rate(optimizer, 2, 7))
+    transform = make_optimizer(optimizer, learning_rate(optimizer, 2, 7))
     no_gradient = jax.tree.map(np.zeros_like, before)
     after = optax.apply_updates(before, transform.update(no_gradient, transform.init(before), before)[0])
     # A convolution has four axes; biases and all that belongs to batch norm have one.

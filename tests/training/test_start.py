@@ -8,14 +8,14 @@ from gun_jax import configuration
 from gun_jax.errors import InputError, InputWarning
 from gun_jax.evaluation.scoring import make_scorer
 from gun_jax.training.loop import train
-from gun_jax.training.optimizer import sgd
+from gun_jax.training.optimizer import make_optimizer
 from gun_jax.training.start import starting_point, warn_of_slow_start
 from gun_jax.training.state import create_state
 
 
 def first_state(config, classes=19):
     model = configuration.build_model(config.model, classes)
-    optimizer = sgd(config.optimizer, lambda step: 0.1)
+    optimizer = make_optimizer(config.optimizer, lambda step: 0.1)
     return create_state(model, optimizer, config.seed, starting_point(config) if config.init else None)
 
 

@@ -16,7 +16,7 @@ import gun_jax
 from gun_jax.configuration import build_model, default_config
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.evaluation.scoring import make_scorer
-from gun_jax.training.optimizer import learning_rate, sgd
+from gun_jax.training.optimizer import learning_rate, make_optimizer
 from gun_jax.training.state import TrainState, create_state
 from gun_jax.training.step import batch_sharding, data_mesh, make_train_step, replicated
 
@@ -30,7 +30,7 @@ def compiled(random_variables):
     config.model.input_subsampling, config.model.width = 2, 0.1
     config.optimizer.peak_rate, config.optimizer.weight_decay = 0.05, 0.01
     model = build_model(config.model, 19)
-    optimizer = sgd(config.optimizer, learning_rate(config.optimizer, 100, 1000))
+    optimizer = make_optimizer(config.optimizer, learning_rate(config.optimizer, 100, 1000))
     variables = random_variables(model)
     scenes = SyntheticScenes(2, (64, 128), seed=3)
     batch = {key: np.stack([scenes[i][key] for i in range(2)]) for key in ("image", "label")}
@@ -173,7 +173,7 @@ import jax, jax.numpy as jnp, numpy as np
 import gun_jax
 from jax.sharding import Mesh
 from gun_jax.configuration import build_model, default_config
-from gun_jax.training.optimizer import learning_rate, sgd
+from gun_jax.training.optimizer import learning_rate, make_optimizer
 from gun_jax.training.state import TrainState
 from gun_jax.training.step import make_train_step, replicated, batch_sharding
 
@@ -181,7 +181,7 @@ config = default_config()
 config.model.input_subsampling, config.model.width, config.optimizer.peak_rate = 2, 0.05, 0.05
 assert (config.model.encoder, config.model.fusion, config.model.guidance) == ("enc24shared", "postproc_sum", "fusion")
 model = build_model(config.model, 19)
-optimizer = sgd(config.optimizer, learning_rate(config.optimizer, 100, 1000))
+optimizer = make_optimizer(config.optimizer, learning_rate(config.optimizer, 100, 1000))
 rng = np.random.default_rng(0)
 # A dark and a bright image, one labelled to a tenth: means of the devices' means would be others than of the batch.
 images = np.stack([rng.integers(0, 60, (64, 128, 3)), rng.integers(90, 256, (64, 128, 3))]).astype(np.uint8)

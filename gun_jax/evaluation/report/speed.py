@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from gun_jax.data.images import normalise
 from gun_jax.models.folding import fold_batch_norm
+from gun_jax.ops.normalisation import normalise
 from gun_jax.runs.loading import Trained
 from gun_jax.system.timing import machine, time_in_turn
 
