@@ -100,7 +100,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
         write_video(folder / "video.mp4", _FRAMES.value)
-        networks = {"pretrained, narrow": pretrained.FOLDER, "full": full_network(folder / "full")}
+        networks = {"pretrained, narrow": pretrained.folder_of("camvid_narrow"), "full": full_network(folder / "full")}
         cases = [(name, engine) for name in networks for engine in ("jax", "openvino")]
         found: dict[tuple[str, str], list[tuple[float, float, float]]] = {case: [] for case in cases}
         for warm_up in [True] + [False] * _ROUNDS.value:  # the warm-up fills the compilation cache

@@ -4,14 +4,16 @@
     python train.py --config=configs/camvid_lite0.py --config.data.dir=CAMVID --workdir=runs/camvid_lite0
     python evaluate.py --workdir=runs/camvid_lite0 --panels=8
 
+Leave one drive out: configs/camvid_lite0.py:fold=0001TP, fold=0006R0 or fold=0016E5.
 Data: the SegNet split at 480x360, folders train trainannot val valannot in CAMVID.
 """
 
-from gun_jax.configuration import ConfigDict, default_config
+from gun_jax.configuration import ConfigDict, default_config, leave_out
 
 
-def get_config() -> ConfigDict:
+def get_config(fold: str = "") -> ConfigDict:
     config = default_config()
+    leave_out(config, fold)
     config.init = "imagenet"
     config.epochs = 60.0
 

@@ -153,6 +153,16 @@ SETTINGS = {
                                  minimum=0, maximum=1),
     "data.lighting_jitter": Setting(0.0, "sigma of the colour noise along the data's principal components; 0: off",
                                     minimum=0),
+    "data.gamma_jitter": Setting(0.0, "largest relative change of the exponent of grey levels; 0: off", minimum=0),
+    "data.blur": Setting(0.0, "largest deviation of a Gaussian blur in pixels, of every other image; 0: off",
+                         minimum=0, maximum=32),
+    "data.noise": Setting(0.0, "largest deviation of Gaussian noise in grey levels, of every other image; 0: off",
+                          minimum=0, maximum=255),
+    "data.grey": Setting(0.0, "share of the images that lose their colours", minimum=0, maximum=1),
+    "data.jpeg_quality": Setting(0, "lowest quality of JPEG artefacts, of every other image; 0: off", minimum=0,
+                                 maximum=100),
+    "data.rare_crops": Setting(0.0, "share of the crops that hold a pixel of a class, which is drawn evenly from the "
+                               "classes of the image", minimum=0, maximum=1),
     "data.synthetic_size": Setting((160, 320), "`synthetic` source: height and width of a scene", accepts=_is_size,
                                    form="(height, width) in pixels, e.g. (160, 320)"),
     "data.synthetic_train": Setting(100_000, "`synthetic` source: scenes to train on", above=0, maximum=MAX_STEPS),
@@ -182,12 +192,22 @@ SETTINGS = {
     "model.logits_stride": Setting(0, "side of a logit in pixels of the image that the finest branch sees; 0: 8",
                                    accepts=lambda value: value in (0, *LOGITS_STRIDES),
                                    form="0, 2, 4 or 8; with an EfficientNet also 16 or 32"),
+    "model.auxiliary": Setting(False, "add a classifier of the coarsest signal, for `loss.auxiliary`"),
     "model.decoder_channels": Setting(64, "channels of the decoder of an EfficientNet, or of logits at strides below 8",
                                       above=0, maximum=1024),
 
     "loss.class_weights": Setting("", "weights of the classes: 1 / ln(1.10 + share of the pixels) as ENet, median "
                                   "frequency, or the numbers; '': none", accepts=_is_class_weights,
                                   form="'', log, median_frequency, or a number for each class, e.g. '1,2.5,1'"),
+
+    "loss.label_smoothing": Setting(0.0, "share of the target that is spread over all classes", minimum=0, maximum=1),
+    "loss.hard_threshold": Setting(1.0, "OHEM: only pixels whose class has a smaller probability count; 1: all",
+                                   above=0, maximum=1),
+    "loss.hard_share": Setting(0.0625, "OHEM: least share of the labelled pixels that count", minimum=0, maximum=1),
+    "loss.bilinear": Setting(0.0, "weight of the loss of bilinear upsampling, beside that of guided upsampling",
+                             minimum=0),
+    "loss.separate": Setting(False, "the guided loss trains the guidance module alone, the bilinear one the rest"),
+    "loss.auxiliary": Setting(0.0, "weight of the loss of the coarsest signal's classifier, e.g. 0.4", minimum=0),
 
     "optimizer.name": Setting("sgd", "SGD with momentum, or AdamW", choices=("sgd", "adamw")),
     "optimizer.peak_rate": Setting(0.001, "largest learning rate", above=0),
@@ -200,6 +220,7 @@ SETTINGS = {
     "optimizer.momentum": Setting(0.9, "momentum of SGD; beta1 of AdamW", minimum=0),
     "optimizer.weight_decay": Setting(1e-4, "weight decay of the convolutions' kernels", minimum=0),
     "optimizer.clip_norm": Setting(0.0, "largest Euclidean norm of the gradient; 0: no limit", minimum=0),
+    "optimizer.accumulate": Setting(1, "steps whose mean gradient makes one update", above=0, maximum=2**16),
     "optimizer.rates": Setting("", "factors on the learning rate of parts of the network; 0: the part is frozen",
                                accepts=_is_numbers_of_parts, form=_PARTS),
     "optimizer.decays": Setting("", "factors on the weight decay of parts of the network",
@@ -210,6 +231,23 @@ SETTINGS = {
                                        "exported, e.g. 0.999; 0: off", minimum=0, maximum=1),
 }
 # fmt: on
+
+
+def leave_out(config: ConfigDict, fold: str) -> None:
+    """Trains on the training split without one drive, and evaluates on that drive.
+
+    Args:
+      config: is changed.
+      fold: "fold=0006R0", or "" for no change.
+
+    Raises:
+      InputError: another form.
+    """
+    name, _, drive = fold.partition("=")
+    if fold and (name != "fold" or not drive):
+        raise InputError(f"variant {fold!r}; expected fold=DRIVE, e.g. fold=0006R0")
+    if drive:
+        config.data.train_split, config.data.eval_split = f"train@-{drive}", f"train@{drive}"
 
 
 def default_config() -> ConfigDict:

@@ -16,7 +16,7 @@ ROOMS = [
     "programs",
 ]
 # From the left to the right: a module of `models` imports only modules before it.
-MODELS = ["drn", "efficientnet", "encoder", "fusion", "guidance", "gum", "gun", "folding", "counting"]
+MODELS = ["drn", "efficientnet", "encoder", "decoder", "fusion", "guidance", "gum", "gun", "folding", "counting"]
 MODULES = {
     ".".join(("gun_jax", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in sorted(ROOT.rglob("*.py"))

@@ -1,11 +1,10 @@
-"""Augmentations (section 5.4): random transformations of a record, each drawn from its record's own generator.
+"""Augmentations of place (section 5.4): random transformations of a record, drawn from its record's own generator.
 
 They map `{"image": uint8 (H, W, 3), "label": uint8 (H, W), "id": str}` to the same. Images are resized bilinearly, or
 by averaging if they shrink to less than a half; labels take the nearest pixel.
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import cv2
 import grain
@@ -13,7 +12,6 @@ import numpy as np
 
 from gun_jax.data.classes import IGNORE
 from gun_jax.data.images import MEAN_COLOR
-from gun_jax.data.sources import Source
 from gun_jax.errors import InputError, check_choice
 
 
@@ -59,9 +57,11 @@ class RandomCrop(grain.transforms.RandomMap):
 
     Attributes:
       size: (height, width) of the window; (): that of the image before `RandomScale`.
+      rare: share of the windows that hold a pixel of one class, drawn from the image's classes with equal chances.
     """
 
     size: tuple[int, int] | tuple[()] = ()
+    rare: float = 0.0
 
     def __post_init__(self) -> None:
         if self.size and (len(self.size) != 2 or min(self.size) < 1):
@@ -70,8 +70,11 @@ class RandomCrop(grain.transforms.RandomMap):
     def random_map(self, record: dict, rng: np.random.Generator) -> dict:
         height, width = record["label"].shape
         window_height, window_width = self.size or record.get("original_size", (height, width))
-        target_y, source_y, rows = _place(height, window_height, rng)
-        target_x, source_x, columns = _place(width, window_width, rng)
+        y = x = None  # of a pixel that the window holds
+        if self.rare and rng.random() < self.rare:
+            y, x = _pixel_of_a_class(record["label"], rng)
+        target_y, source_y, rows = _place(height, window_height, rng, y)
+        target_x, source_x, columns = _place(width, window_width, rng, x)
         source = np.s_[source_y : source_y + rows, source_x : source_x + columns]
         image, label = (np.ascontiguousarray(record[key][source]) for key in ("image", "label"))
         if label.shape != (window_height, window_width):
@@ -91,87 +94,20 @@ class RandomFlip(grain.transforms.RandomMap):
         return record | {key: cv2.flip(record[key], 1) for key in ("image", "label")}
 
 
-@dataclasses.dataclass(frozen=True)
-class ColorJitter(grain.transforms.RandomMap):
-    """Changes brightness, contrast and saturation, in random order (section 3.1), each by a factor of its own.
-
-    A factor f is uniform in [1 - strength, 1 + strength]. Brightness mixes the image with black, contrast with the
-    mean of its greys, saturation with its own greys: f * image + (1 - f) * other. The values are cut to 0 to 255
-    once, at the end. Grey is ITU-R BT.601's luma.
-
-    Attributes:
-      strength: 0 to 1.
-    """
-
-    strength: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise InputError(f"colour jitter of strength {self.strength}; expected 0 to 1")
-
-    def random_map(self, record: dict, rng: np.random.Generator) -> dict:
-        image = record["image"].astype(np.float32)
-        for change in rng.permutation(3):
-            factor = np.float32(rng.uniform(1 - self.strength, 1 + self.strength))
-            if change == 0:  # brightness
-                image = factor * image
-            else:
-                grey = image @ _LUMA  # (H, W)
-                other = grey.mean() if change == 1 else grey[..., None]
-                image = factor * image + (1 - factor) * other
-        return record | {"image": _to_bytes(image)}
+def _pixel_of_a_class(label: np.ndarray, rng: np.random.Generator) -> tuple[int, int] | tuple[None, None]:
+    """Row and column of a random pixel of a random class; None where no pixel is labelled."""
+    classes = np.unique(label[label != IGNORE])
+    if not classes.size:
+        return None, None
+    places = np.flatnonzero(label == rng.choice(classes))
+    row, column = divmod(int(rng.choice(places)), label.shape[1])
+    return row, column
 
 
-@dataclasses.dataclass(frozen=True)
-class LightingJitter(grain.transforms.RandomMap):
-    """Adds one colour to all pixels, drawn along the principal components of the training set's colours.
-
-    Krizhevsky et al. (2012), section 4.1: the sum of the eigenvectors of the 3x3 covariance of RGB values (here 0 to
-    1), each times its eigenvalue and a draw from a normal distribution with deviation `sigma`.
-
-    Attributes:
-      sigma: deviation of the draws; 0.1 in both papers.
-      covariance: of red, green and blue (0 to 1), three rows of three; see `color_covariance`.
-    """
-
-    sigma: float
-    covariance: Sequence[Sequence[float]]
-
-    def __post_init__(self) -> None:
-        if not self.sigma >= 0:
-            raise InputError(f"lighting jitter of sigma {self.sigma}; expected 0 or more")
-
-    def random_map(self, record: dict, rng: np.random.Generator) -> dict:
-        eigenvalues, eigenvectors = np.linalg.eigh(self.covariance)
-        color = eigenvectors @ (rng.normal(0.0, self.sigma, 3) * eigenvalues)
-        return record | {"image": _to_bytes(record["image"] + (255 * color).astype(np.float32))}
-
-
-def color_covariance(source: Source, images: int = 128) -> np.ndarray:
-    """Covariance of red, green and blue (0 to 1) over the pixels of a data set: float64 (3, 3).
-
-    Args:
-      source: the data set.
-      images: number of images to read, spread evenly; at most all of them.
-    """
-    count, total, products = 0, np.zeros(3), np.zeros((3, 3))
-    for index in np.unique(np.linspace(0, len(source) - 1, images).round().astype(int)):
-        pixels = source[int(index)]["image"].reshape(-1, 3) / 255.0
-        count += len(pixels)
-        total += pixels.sum(0)
-        products += pixels.T @ pixels
-    mean = total / count
-    return products / count - np.outer(mean, mean)
-
-
-_LUMA = np.asarray((0.299, 0.587, 0.114), np.float32)
-
-
-def _to_bytes(image: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
-
-
-def _place(length: int, window: int, rng: np.random.Generator) -> tuple[int, int, int]:
-    """Along one axis: start in the window, start in the image, and number of pixels."""
-    offset = int(rng.integers(abs(length - window) + 1))
+def _place(length: int, window: int, rng: np.random.Generator, held: int | None = None) -> tuple[int, int, int]:
+    """Along one axis: start in the window, start in the image, and number of pixels; the window holds `held`."""
+    first, last = 0, abs(length - window)
+    if held is not None and window < length:
+        first, last = max(0, held - window + 1), min(held, last)
+    offset = int(rng.integers(first, last + 1))
     return (offset, 0, length) if length <= window else (0, offset, window)

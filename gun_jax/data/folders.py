@@ -11,6 +11,7 @@ import numpy as np
 
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.images import read_image, read_instances, read_label, read_label_colors
+from gun_jax.data.splits import in_part
 from gun_jax.errors import InputError
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -32,6 +33,7 @@ class FolderSource:
       label_ending: ending of label names.
       instance_ending: ending of the instance images beside the labels; records then have "instances", int32 (H, W).
       chosen: the pairs to use, by path below the folders, without the ending; by default all.
+      part: see `gun_jax.data.splits.in_part`.
 
     Raises:
       InputError: a folder is missing or holds no image, an image has no label, or a chosen image does not exist.
@@ -46,6 +48,7 @@ class FolderSource:
         label_ending: str = ".png",
         instance_ending: str | None = None,
         chosen: Collection[str] | None = None,
+        part: str = "",
     ):
         self.images, self.classes = pathlib.Path(images), classes
         self.labels = pathlib.Path(labels) if labels is not None else None
@@ -53,6 +56,7 @@ class FolderSource:
         image_files = _files(self.images, image_ending, label_ending if self.labels in (None, self.images) else "")
         if chosen is not None:
             image_files = _chosen(image_files, chosen, self.images)
+        image_files = {name: image_files[name] for name in in_part(list(image_files), part, self.images)}
         label_files = _files(self.labels, label_ending) if self.labels is not None else dict.fromkeys(image_files, "")
         missing = [key for key in image_files if key not in label_files]
         if missing:

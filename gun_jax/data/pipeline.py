@@ -14,14 +14,8 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from gun_jax.data.augment import (
-    ColorJitter,
-    LightingJitter,
-    RandomCrop,
-    RandomFlip,
-    RandomScale,
-    color_covariance,
-)
+from gun_jax.data import appearance
+from gun_jax.data.augment import RandomCrop, RandomFlip, RandomScale
 from gun_jax.data.skip_bad import SkippingSource
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
@@ -39,13 +33,24 @@ def augmentations(data: ConfigDict, source: Source) -> list[grain.transforms.Ran
     if data.random_scale:
         transforms.append(RandomScale(*data.random_scale, data.random_scale_distribution))
     if data.crop or data.random_scale:
-        transforms.append(RandomCrop(tuple(data.crop)))
+        transforms.append(RandomCrop(tuple(data.crop), data.rare_crops))
     if data.flip:
         transforms.append(RandomFlip())
     if data.color_jitter:
-        transforms.append(ColorJitter(data.color_jitter))
+        transforms.append(appearance.ColorJitter(data.color_jitter))
     if data.lighting_jitter:
-        transforms.append(LightingJitter(data.lighting_jitter, color_covariance(source).tolist()))
+        covariance = appearance.color_covariance(source).tolist()
+        transforms.append(appearance.LightingJitter(data.lighting_jitter, covariance))
+    if data.gamma_jitter:
+        transforms.append(appearance.GammaJitter(data.gamma_jitter))
+    if data.grey:
+        transforms.append(appearance.Grey(data.grey))
+    if data.blur:
+        transforms.append(appearance.Blur(data.blur))
+    if data.noise:
+        transforms.append(appearance.Noise(data.noise))
+    if data.jpeg_quality:
+        transforms.append(appearance.JpegArtefacts(data.jpeg_quality))
     return transforms
 
 

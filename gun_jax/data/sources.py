@@ -15,7 +15,7 @@ from ml_collections import ConfigDict
 from gun_jax.data import tfds
 from gun_jax.data.classes import CAMVID, CITYSCAPES, ClassMap, load_class_map
 from gun_jax.data.folders import IMAGE_ENDINGS, FolderSource
-from gun_jax.data.splits import CITYSCAPES_COUNTS, check_length, read_split_list
+from gun_jax.data.splits import CITYSCAPES_COUNTS, check_length, name_and_part, read_split_list
 from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError, one_of
 
@@ -75,7 +75,8 @@ def load_source(data: ConfigDict, split: str, labelled: bool = True, instances: 
 
     Args:
       data: the `data` section of a configuration (see `gun_jax.configuration`).
-      split: "train", "val", or another split of the data set.
+      split: "train", "val", or another split of the data set; "train@0006R0" for the part of `train` whose images'
+        names start with 0006R0 (a drive, or a city), "train@-0006R0" for the rest of it.
       labelled: whether records have a "label".
       instances: whether records have "instances", int32 (H, W), if there are such files.
 
@@ -91,10 +92,13 @@ def load_source(data: ConfigDict, split: str, labelled: bool = True, instances: 
         return SyntheticScenes(lengths[split], tuple(data.synthetic_size), seed)
     layout = _layout(data)
     root = find_data_dir(data, split)
+    split, part = name_and_part(split)
     assert root is not None  # only synthetic scenes need no folder
     images, labels = (root / _of_split(part, split) for part in (layout.images, layout.labels))
     source: Source
     if data.source == "cityscapes" and not images.is_dir():
+        if part:
+            raise InputError(f"split {split}@{part}: parts of a packed Cityscapes are not read; unpack it")
         source = tfds.CityscapesTFDS(root, split, data.partial)
     else:
         classes = layout.classes or load_class_map(root / data.classes)
@@ -103,9 +107,16 @@ def load_source(data: ConfigDict, split: str, labelled: bool = True, instances: 
             ending = None
         chosen = read_split_list(root / _of_split(layout.split_list, split)) if layout.split_list else None
         source = FolderSource(
-            images, labels if labelled else None, classes, layout.image_ending, layout.label_ending, ending, chosen
+            images,
+            labels if labelled else None,
+            classes,
+            layout.image_ending,
+            layout.label_ending,
+            ending,
+            chosen,
+            part,
         )
-        if not data.partial:
+        if not data.partial and not part:
             check_length(len(source), split, layout.counts.get(split), f"{layout.title} in {root}", "unpack it again")
     return source
 
@@ -123,7 +134,7 @@ def find_data_dir(data: ConfigDict, split: str = "train") -> pathlib.Path | None
         return None
     layout = _layout(data)
     given = data.dir or os.environ.get(DATA_DIR_VARIABLE, "")
-    looked_for = _of_split(layout.images, split)
+    looked_for = _of_split(layout.images, name_and_part(split)[0])
     remedy = f"{layout.remedy}, or name its folder with {DATA_DIR_VARIABLE}=DIR or --config.data.dir=DIR"
     root = pathlib.Path(given or "data").expanduser().absolute()
     for candidate in (root, root / data.source):

@@ -1,6 +1,8 @@
-"""The images of a split: their published number, by which half an archive is noticed, or a list of names."""
+"""The images of a split: their published number, by which half an archive is noticed, a list of names, or a part."""
 
 import pathlib
+import re
+from collections.abc import Sequence
 
 from gun_jax.errors import InputError
 
@@ -29,3 +31,31 @@ def read_split_list(path: pathlib.Path) -> list[str]:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"list of a split {path}: {reason}; expected a file with one image name a line") from error
     return [line for line in (line.removesuffix("\r") for line in content.split("\n")) if line.strip()]
+
+
+def name_and_part(split: str) -> tuple[str, str]:
+    """The name of a split and the part of it: "train@0006R0" is ("train", "0006R0"), "train" is ("train", "")."""
+    name, _, part = split.partition("@")
+    return name, part
+
+
+def in_part(names: Sequence[str], part: str, folder: pathlib.Path) -> list[str]:
+    """The images of a part of a split, e.g. of one drive, or of all others: for leaving one drive out.
+
+    Args:
+      names: of the images, in the form "drive_frame" or "drive/frame".
+      part: a drive; "-" and a drive for all others; "" for all.
+      folder: of the images, for the error.
+
+    Raises:
+      InputError: no image is of that drive, or all are.
+    """
+    drives = {name: re.split(r"[_/]", name, maxsplit=1)[0] for name in names}
+    drive = part.removeprefix("-")
+    found = [name for name in names if not part or (drives[name] == drive) != part.startswith("-")]
+    if part and len(found) in (0, len(names)):
+        raise InputError(
+            f"folder {folder} has no part {part!r}; expected one of {', '.join(sorted(set(drives.values())))}, "
+            "or one with - before it for all others"
+        )
+    return found

@@ -18,10 +18,11 @@ from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError
 from gun_jax.evaluation.per_image import PerImageScores
 from gun_jax.evaluation.score_table import score_table
-from gun_jax.evaluation.scoring import Each, Label, make_scorer, score_labels
+from gun_jax.evaluation.scoring import ONE_VIEW, Each, Label, Views, make_scorer, score_labels
 from gun_jax.evaluation.submission import check_folder, write_submission
+from gun_jax.metrics.boundary_iou import BoundaryIoU
 from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
-from gun_jax.metrics.confusion import ConfusionMatrix
+from gun_jax.metrics.confusion import ConfusionMatrix, none_for_nan
 from gun_jax.runs.checkpoints import saved_steps
 from gun_jax.runs.loading import Trained, load_checkpoint, single_image_predictor
 from gun_jax.runs.rows import read_rows
@@ -52,13 +53,17 @@ def evaluate(
     workdir: pathlib.Path,
     split: str | None = None,
     panels: int = 0,
-    step: int | None = None,
+    step: int | str | None = None,
     data_dir: str = "",
     partial: bool = False,
     trimap: bool = False,
     against: Sequence[pathlib.Path] = (),
     report: bool = False,
     report_images: int = 4,
+    views: Views = ONE_VIEW,
+    batch_size: int | None = None,
+    boundary_iou: bool = False,
+    each_image: bool = False,
 ) -> dict[str, Any]:
     """Scores a checkpoint on a split, prints the table, and writes `WORKDIR/evaluation/SPLIT.json`.
 
@@ -67,13 +72,17 @@ def evaluate(
       split: split of its data set; by default its `data.eval_split`.
       panels: number of images to draw, evenly spaced in the split, as `WORKDIR/evaluation/SPLIT/*.png`; also draws the
         training curves, `WORKDIR/evaluation/curves.png`.
-      step: step of the checkpoint; by default the newest.
+      step: step of the checkpoint, or "best"; by default the newest.
       data_dir: folder of the data; by default that of the run's configuration.
       partial: accept a split with missing images even if the run's configuration does not.
       trimap: draw the curves and crops of Figure 4 (see `gun_jax.evaluation.boundaries`).
       against: workdirs to compare with in Figure 4, each at its newest checkpoint.
       report: write the page `WORKDIR/evaluation/SPLIT-report.html` (see `gun_jax.evaluation.report`).
       report_images: number of worst images in the report, and of best ones.
+      views: scales, and mirror images, over which the probabilities are averaged.
+      batch_size: of the evaluation; by default that of the training.
+      boundary_iou: add "boundary_miou" and "boundary_iou" (see `gun_jax.metrics.boundary_iou`).
+      each_image: write `WORKDIR/evaluation/SPLIT-images.json`: mIoU and accuracy of each image.
 
     Returns:
       The content of the file: "split", "step", "images", "miou" and "accuracy" (0 to 1), "iou" (by class name, 0 to 1;
@@ -98,12 +107,29 @@ def evaluate(
     source = _open(trained.config, split, data_dir, partial)
     _check_classes(source, trained.classes, workdir)
     rows = read_rows(workdir / METRICS) if panels or report else []  # a damaged file is an error before the work
-    scorer = make_scorer(trained.model, trained.config.batch_size, trained.config.data.threads)
-    per_image = PerImageScores(len(trained.classes), trimap=not trimap) if report else None
+    scorer = make_scorer(trained.model, batch_size or trained.config.batch_size, trained.config.data.threads, views)
+    per_image = PerImageScores(len(trained.classes), trimap=report and not trimap) if report or each_image else None
+    boundary = BoundaryIoU(len(trained.classes)) if boundary_iou else None
     score = functools.partial(scorer, trained.variables, source)
-    scores = _scores(score, source, split, trained.step, per_image.add if per_image else None)
+
+    def each(record: dict, prediction: np.ndarray) -> None:
+        if per_image:
+            per_image.add(record, prediction)
+        if boundary:
+            boundary.update(record["label"], prediction)
+
+    scores = _scores(score, source, split, trained.step, each)
+    if views != ONE_VIEW:
+        scores |= {"scales": list(views.scales), "flip": views.flip}
+    if boundary:
+        by_class = zip(trained.classes.names, map(none_for_nan, boundary.iou()), strict=True)
+        scores |= {"boundary_miou": none_for_nan(boundary.miou()), "boundary_iou": dict(by_class)}
     folder = workdir / EVALUATION
     _publish(scores, workdir, trained.config, folder / f"{split}.json")
+    if per_image and each_image:
+        file = folder / f"{split}-images.json"
+        atomic_write(file, json.dumps(per_image.rows(), indent=2) + "\n")
+        _say(f"wrote {file}")
     if trimap:
         from gun_jax.evaluation.boundaries import compare_boundaries  # here and below: Matplotlib and Jinja load slowly
 
@@ -117,7 +143,7 @@ def evaluate(
 
             curve_figure(rows, folder / "curves.png")
             _say(f"drew {folder / 'curves.png'}")
-    if per_image:
+    if per_image and report:
         from gun_jax.evaluation.report.page import write_report
 
         page, curves = folder / f"{split}-report.html", folder / f"{split}-trimap.json" if trimap else None
@@ -164,7 +190,7 @@ def submit(
     workdir: pathlib.Path,
     folder: pathlib.Path,
     split: str | None = None,
-    step: int | None = None,
+    step: int | str | None = None,
     data_dir: str = "",
     partial: bool = False,
 ) -> None:

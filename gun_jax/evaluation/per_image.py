@@ -1,6 +1,7 @@
 """Scores of each image by itself, for the worst and the best images of the report."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +12,11 @@ from gun_jax.metrics.trimap import Trimap
 
 @dataclasses.dataclass(frozen=True, order=True)
 class ImageScore:
-    """The mIoU of an image, 0 to 1, and its index in the source. The order is from worst to best."""
+    """mIoU of an image, 0 to 1, its index in the source, and its pixel accuracy. The order is from worst to best."""
 
     miou: float
     index: int
+    accuracy: float
 
 
 class PerImageScores:
@@ -33,6 +35,7 @@ class PerImageScores:
         self.matrix = ConfusionMatrix(num_classes, IGNORE)
         self.trimap = Trimap(num_classes, ignore_label=IGNORE) if trimap else None
         self.images: list[ImageScore] = []
+        self.names: dict[int, str] = {}
 
     def add(self, record: dict, prediction: np.ndarray) -> None:
         """Adds an image.
@@ -46,7 +49,13 @@ class PerImageScores:
         if self.trimap is not None:
             self.trimap.update(record["label"], prediction)
         if not np.isnan(matrix.miou()):
-            self.images.append(ImageScore(matrix.miou(), int(record["index"])))
+            self.images.append(ImageScore(matrix.miou(), int(record["index"]), matrix.accuracy()))
+            self.names[int(record["index"])] = record["id"]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """JSON values: "id", "miou" and "accuracy" (0 to 1) of each image that has them, in the order of the source."""
+        ordered = sorted(self.images, key=lambda image: image.index)
+        return [{"id": self.names[image.index], "miou": image.miou, "accuracy": image.accuracy} for image in ordered]
 
     def worst_and_best(self, count: int) -> tuple[list[ImageScore], list[ImageScore]]:
         """The `count` worst images, the worst first, and the `count` best, the best first.

@@ -37,7 +37,7 @@ def export(
     size: tuple[int, int] | None = None,
     calibration: pathlib.Path | None = None,
     images: int | None = None,
-    step: int | None = None,
+    step: int | str | None = None,
 ) -> pathlib.Path:
     """Writes `WORKDIR/export/FORMAT.*`: a trained network and its JSON file.
 
@@ -103,7 +103,7 @@ def export(
     return spec
 
 
-def export_weights(workdir: pathlib.Path, step: int | None = None) -> pathlib.Path:
+def export_weights(workdir: pathlib.Path, step: int | str | None = None) -> pathlib.Path:
     """Writes `WORKDIR/export/weights/`: a small folder that `gun_jax.load_run` and all programs accept as a workdir.
 
     Args:

@@ -29,7 +29,8 @@ def depthwise_convolve_on_cpu(x: jax.Array, kernel: jax.Array, stride: int) -> j
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def shifted_convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """The sum of shifted images: (B, H, W, C) and (k, k, 1, C) to (B, ceil(H/stride), ceil(W/stride), C)."""
-    return sum(shift * kernel[tap] for tap, shift in _shifts(x, kernel.shape[0], stride))
+    products = [shift * kernel[tap] for tap, shift in _shifts(x, kernel.shape[0], stride)]
+    return functools.reduce(jnp.add, products)
 
 
 def _forward(x: jax.Array, kernel: jax.Array, stride: int) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:

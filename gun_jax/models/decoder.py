@@ -1,4 +1,4 @@
-"""A light decoder for encoders of many strides (SwiftNet: Orsic et al., CVPR 2019): laterals, sums and 3x3 convolutions."""
+"""A light decoder for maps of several strides, as in SwiftNet (Orsic et al., CVPR 2019)."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from gun_jax.ops.resizing import resize
 
 
 class Refine(nn.Module):
-    """One step to a finer map: a 1x1 lateral of the fine signal, the resized coarse one added, and a 3x3 convolution."""
+    """One step to a finer map: a 1x1 convolution of it, plus the resized coarse map, and a 3x3 convolution."""
 
     channels: int
     dtype: Any = jnp.float32
@@ -38,7 +38,7 @@ class Decoder(nn.Module):
 
     @nn.compact
     def __call__(self, signals: list[jax.Array], train: bool = False) -> jax.Array:
-        """Merges `signals` (B, h, w, C), finest first, each about half as large as the one before: (B, H, W, channels)."""
+        """Merges `signals` (B, h, w, C), finest first, to a map of the size of the first: (B, H, W, channels)."""
         x = ConvBatchNorm(self.channels, 1, dtype=self.dtype, name="lateral")(signals[-1], train)
         # What the whole image shows, at the coarsest map. In float32: a mean of bfloat16 numbers rounds.
         whole = x.mean((1, 2), keepdims=True, dtype=jnp.float32).astype(x.dtype)  # (B, 1, 1, channels)

@@ -127,7 +127,7 @@ class Stem(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Expansion by a 1x1 convolution, depthwise convolution, projection by a 1x1 one, and the skip where shapes agree."""
+    """A 1x1 convolution to more channels, a depthwise one, a 1x1 one to fewer; the skip is added where shapes agree."""
 
     channels: int
     kernel: int

@@ -72,9 +72,9 @@ class Encoder(nn.Module):
 
         Returns:
           The signals of the branches, finest first: level 4 of the finer branches (B, h, w, 128), level 8 of the
-          coarsest (B, h, w, 512), each at 1/8 of the image that the branch sees. Then the early maps of the finest branch
-          by their strides: level 2 (B, h', w', 32) at 1/2, the high-resolution features for guidance, and level 3
-          (B, h", w", 64) at 1/4.
+          coarsest (B, h, w, 512), each at 1/8 of the image that the branch sees. Then early maps of the finest branch
+          by their strides: {2: level 2 (B, h', w', 32), the high-resolution features for guidance; 4: level 3
+          (B, h", w", 64)}.
 
         Raises:
           InputError: a branch would have to enlarge the images, or attributes that no encoder has.

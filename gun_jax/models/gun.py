@@ -30,8 +30,8 @@ class GUN(nn.Module):
 
     Attributes:
       num_classes: number of classes.
-      encoder: Table 1: "baseline", "enc4", "enc24", "enc24shared", "enc124" or "enc124shared"; or, beside the paper,
-        "efficientnet_lite0", "efficientnet_lite1" or "efficientnet_lite2", whose one branch sees the images as they are.
+      encoder: Table 1: "baseline", "enc4", "enc24", "enc24shared", "enc124" or "enc124shared". Beside the paper:
+        "efficientnet_lite0", "efficientnet_lite1" or "efficientnet_lite2", which see the images as they are.
       fusion: Table 2: "base_sum", "base_concat", "postproc_sum" or "postproc_concat". An EfficientNet has one branch,
         and a `Decoder` in place of the fusion module.
       guidance: Table 4: "large_rf", "high_res", "fusion", or None for bilinear upsampling (the paper's baseline).
@@ -47,6 +47,7 @@ class GUN(nn.Module):
       logits_stride: side of a logit in pixels of the image that the finest branch sees, 2, 4 or 8, and with an
         EfficientNet also 16 or 32; 0: 8. Below 8, steps of a `Decoder` follow the fusion.
       decoder_channels: channels of the decoder.
+      auxiliary: whether a classifier of the coarsest signal exists, for the auxiliary loss of a training.
     """
 
     num_classes: int
@@ -63,12 +64,13 @@ class GUN(nn.Module):
     padding: Padding = "border"
     logits_stride: int = 0
     decoder_channels: int = 64
+    auxiliary: bool = False
 
     def setup(self) -> None:
         self._check_attributes()
         common: dict[str, Any] = {"width": self.width, "dtype": self.dtype}
         if self.encoder in EFFICIENTNETS:
-            self.encode = EfficientNetLite(self.encoder, num_classes=None, dtype=self.dtype)
+            self.encode: nn.Module = EfficientNetLite(self.encoder, num_classes=None, dtype=self.dtype)
             self.decode = Decoder(self.decoder_channels, self.dtype)
         else:
             self.encode = Encoder(self.encoder, self.variant, self.branch_norm, self.input_subsampling, **common)
@@ -82,14 +84,11 @@ class GUN(nn.Module):
             if self.logits_stride and self.logits_stride <= stride
         }
         # Small normal weights: He's fan-out over a handful of classes would start from logits of several units.
-        self.classify = conv(
-            self.num_classes,
-            1,
-            use_bias=True,
-            kernel_init=nn.initializers.normal(0.01),
-            dtype=jnp.float32,  # bfloat16 rounds close logits to the same number
-            name="classifier",
-        )
+        classifier: dict[str, Any] = {"use_bias": True, "kernel_init": nn.initializers.normal(0.01)}
+        classifier["dtype"] = jnp.float32  # bfloat16 rounds close logits to the same number
+        self.classify = conv(self.num_classes, 1, **classifier, name="classifier")
+        if self.auxiliary:
+            self.classify_coarse = conv(self.num_classes, 1, **classifier, name="auxiliary_classifier")
         if self.guidance is not None:
             self.gum = GuidedUpsampling(
                 self.guidance, self.method, align_corners=self.align_corners, padding=self.padding, **common
@@ -138,18 +137,43 @@ class GUN(nn.Module):
         """
         return self._forward(images, train, output_size, lambda *inputs: inputs)
 
+    def training_logits(self, images: jax.Array, output_size: Size, separate: bool = False) -> dict[str, jax.Array]:
+        """Logits for the losses of a training, each float32 (B, H', W', num_classes); `train` is True.
+
+        Args:
+          images, output_size: as in a call.
+          separate: whether the guided logits have no gradient but for the guidance module.
+
+        Returns:
+          "guided", those of a call; "bilinear", by bilinear upsampling of the same low-resolution logits; "auxiliary",
+          from the coarsest signal alone, if the network has that classifier.
+        """
+        size = self._checked_size(images, output_size)
+        signals, early = self.see(images, True)
+        fused = self.fuse(signals, early, True)
+        low = self.classify(fused)
+        of_guided = jax.lax.stop_gradient if separate else lambda array: array
+        offsets = self.guide(of_guided(fused), of_guided(early[2]), size, True)
+        logits = {"guided": self.sample(of_guided(low), offsets, size), "bilinear": self.sample(low, None, size)}
+        if self.auxiliary:
+            logits["auxiliary"] = resize(self.classify_coarse(signals[-1]), size)
+        return logits
+
     def _forward(self, images: jax.Array, train: bool, output_size: Size | None, sample: Callable) -> Any:
         size = self._checked_size(images, output_size)
         signals, early = self.see(images, train)  # Table 1
         fused = self.fuse(signals, early, train)  # Table 2
         low = self.classify(fused)  # (B, h, w, num_classes)
+        if self.auxiliary and self.is_initializing():
+            self.classify_coarse(signals[-1])
         offsets = self.guide(fused, early[2], size, train)  # (B, H', W', 2), Table 4
         return sample(low, offsets, size)  # equations 1 to 4
 
     def see(self, images: jax.Array, train: bool) -> tuple[list[jax.Array], dict[int, jax.Array]]:
         """The encoder's signals (B, h, w, C), finest first, and its early maps by their strides, 2 and 4."""
         if self.encoder not in EFFICIENTNETS:
-            return self.encode(images, train)
+            signals, early = self.encode(images, train)
+            return signals, early
         maps = self.encode.features(images, train)
         coarse = [stride for stride in maps if stride >= max(self.logits_stride, _FUSED_STRIDE)]
         return [maps[stride] for stride in coarse], maps

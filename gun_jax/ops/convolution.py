@@ -39,7 +39,7 @@ def depthwise_convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Arra
 
 
 def same_padding(side: int, size: int, stride: int) -> tuple[int, int]:
-    """Zeros before and after a side of an image, by which a kernel of `size` pixels makes ceil(side / stride) numbers."""
+    """Zeros before and after `side` pixels, with which a kernel of `size` pixels makes ceil(side / stride) numbers."""
     total = max((-(-side // stride) - 1) * stride + size - side, 0)
     return total // 2, total - total // 2
 
@@ -55,7 +55,7 @@ def conv(
     use_bias: bool,
     **options: Any,
 ) -> nn.Conv:
-    """A Flax convolution with a square kernel, made by `convolve`; `size // 2 * dilation` zeros on all sides by default."""
+    """A Flax convolution with a square kernel, made by `convolve`; by default padded by `size // 2 * dilation`."""
     return nn.Conv(
         channels,
         (size, size),

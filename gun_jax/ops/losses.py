@@ -1,4 +1,4 @@
-"""The loss of the paper: softmax cross-entropy of the labelled pixels."""
+"""Softmax cross-entropy of the labelled pixels, the loss of the paper, and its usual variants."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,12 @@ from gun_jax.ops.dispatch import Op
 
 
 def cross_entropy(
-    logits: jax.Array, labels: jax.Array, ignore_label: int = 255, class_weights: jax.Array | None = None
+    logits: jax.Array,
+    labels: jax.Array,
+    ignore_label: int = 255,
+    class_weights: jax.Array | None = None,
+    label_smoothing: float = 0.0,
+    hard: tuple[float, float] | None = None,
 ) -> jax.Array:
     """Mean softmax cross-entropy of the labelled pixels.
 
@@ -16,17 +21,43 @@ def cross_entropy(
       labels: integer (B, H, W), train ids.
       ignore_label: pixels of this label do not count.
       class_weights: float32 (C,), the weight of a pixel by its label; the mean is the weighted one, as in PyTorch.
+      label_smoothing: e of Szegedy et al. (2016): the target is 1 - e at the label, and e / C more at each class.
+      hard: (threshold, share), to count only hard pixels; see `hard_pixels`.
 
     Returns:
       float32 (), 0 if no pixel is labelled.
     """
     counted = labels != ignore_label
     losses = pixel_losses(logits, labels)
-    if class_weights is None:
+    if hard is not None:
+        counted = hard_pixels(losses, counted, *hard)
+    if class_weights is None and not label_smoothing:
         return jnp.sum(losses, where=counted) / jnp.maximum(counted.sum(), 1)
-    weights = jnp.where(is_label(labels, logits.shape[-1]), class_weights, 0).sum(-1)  # (B, H, W)
+    classes = logits.shape[-1]
+    per_class = jnp.ones(classes) if class_weights is None else class_weights
+    weights = jnp.where(is_label(labels, classes), per_class, 0).sum(-1)  # (B, H, W)
+    losses = weights * losses
+    if label_smoothing:
+        of_all = (jax.nn.logsumexp(logits, -1) * per_class.sum() - (logits * per_class).sum(-1)) / classes
+        losses = (1 - label_smoothing) * losses + label_smoothing * of_all
     total = jnp.sum(weights, where=counted)
-    return jnp.sum(weights * losses, where=counted) / jnp.where(total > 0, total, 1)
+    return jnp.sum(losses, where=counted) / jnp.where(total > 0, total, 1)
+
+
+def hard_pixels(losses: jax.Array, counted: jax.Array, threshold: float, share: float) -> jax.Array:
+    """The pixels for online hard example mining (OHEM: Shrivastava et al., CVPR 2016): bool (B, H, W).
+
+    Args:
+      losses: float32 (B, H, W), -log of the probability of the label.
+      counted: bool (B, H, W), the labelled pixels.
+      threshold: pixels whose label has a smaller probability are hard.
+      share: at least this share of the labelled pixels, 0 to 1, counts: those with the largest losses.
+    """
+    ordered = jnp.sort(jnp.where(counted, losses, -jnp.inf), axis=None)  # the pixels that do not count come first
+    least = jnp.ceil(share * counted.sum()).astype(jnp.int32)
+    smallest = ordered[jnp.clip(ordered.size - least, 0, ordered.size - 1)]  # of the losses of the share
+    limit = jnp.minimum(-jnp.log(threshold), jnp.where(least > 0, smallest, jnp.inf))
+    return counted & (losses >= jax.lax.stop_gradient(limit))
 
 
 @Op

@@ -10,12 +10,18 @@ from gun_jax.weights import pretrained
 
 
 def load_segmenter(
-    workdir: pathlib.Path | None, step: int | None, engine: str, size: Size | None, console: rich.console.Console
+    workdir: pathlib.Path | None,
+    model: str,
+    step: int | str | None,
+    engine: str,
+    size: Size | None,
+    console: rich.console.Console,
 ) -> Segmenter:
-    """Loads the network of a run, or the pretrained model, and prints that it is the latter.
+    """Loads the network of a run, or a pretrained model, and prints that it is the latter.
 
     Args:
-      workdir: folder of a run; None for the pretrained model.
+      workdir: folder of a run; None for a pretrained model.
+      model: name of the pretrained model.
       step: number of the checkpoint; None for the newest.
       engine, size: see `Segmenter`.
       console: for the message.
@@ -23,10 +29,10 @@ def load_segmenter(
     Raises:
       InputError: no such run, engine or size.
     """
-    trained = load_checkpoint(workdir or pretrained.FOLDER, step)
+    trained = load_checkpoint(workdir or pretrained.folder_of(model), step)
     if workdir is None:
         console.print(
-            f"using the pretrained model ({len(trained.classes)} CamVid classes); --workdir=DIR uses yours",
+            f"using the pretrained model {model} ({len(trained.classes)} CamVid classes); --workdir=DIR uses yours",
             soft_wrap=True,
         )
     return Segmenter(trained, engine, size)

@@ -21,7 +21,8 @@ def run_prediction(
     arguments: Sequence[str],
     camera: int | None,
     workdir: pathlib.Path | None,
-    step: int | None,
+    model: str,
+    step: int | str | None,
     engine: str,
     size: Size | None,
     output: pathlib.Path,
@@ -37,7 +38,7 @@ def run_prediction(
     Args:
       arguments: files, folders and patterns.
       camera: number of a camera, or None.
-      workdir, step, engine, size: see `load_segmenter`.
+      workdir, model, step, engine, size: see `load_segmenter`.
       output, kinds: see `Results`.
       opacity: weight of the colours over the image, 0 to 1.
       show: whether to open a window.
@@ -54,7 +55,7 @@ def run_prediction(
         console.print(line, soft_wrap=True)
     counts = Counts()
     if inputs:
-        segmenter = load_segmenter(workdir, step, engine, size, console)
+        segmenter = load_segmenter(workdir, model, step, engine, size, console)
         _show_legend(segmenter.classes, console)
         painter = Painter(segmenter.classes, opacity)
         results = Results(output, kinds, segmenter.classes, painter)

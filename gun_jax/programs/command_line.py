@@ -16,6 +16,7 @@ from PIL import Image
 from gun_jax.errors import InputError, InputWarning
 from gun_jax.programs import config_flags
 from gun_jax.system import distributed, runtime
+from gun_jax.weights.pretrained import DEFAULT, MODELS
 
 BAD_INPUT = 2  # exit status
 _CACHE = flags.DEFINE_string(
@@ -36,15 +37,32 @@ def define_processes() -> None:
     )
 
 
+def define_step() -> Callable[[], int | str | None]:
+    """Defines `--step`, a number or "best"; returns a function that gives its value."""
+    flag = flags.DEFINE_string(
+        "step", None, "Step of the checkpoint, or best: that with the best mIoU while training; by default the newest."
+    )
+
+    def value() -> int | str | None:
+        if flag.value is None or flag.value == "best":
+            return flag.value
+        if not re.fullmatch(r"\d+", flag.value):
+            raise InputError(f"--step is {flag.value!r}; expected the number of a step, or best")
+        return int(flag.value)
+
+    return value
+
+
 def define_network() -> Callable[[], dict[str, Any]]:
-    """Defines `--workdir`, `--step`, `--engine` and `--size`, for programs that label images.
+    """Defines `--workdir`, `--model`, `--step`, `--engine` and `--size`, for programs that label images.
 
     Returns:
       A function that gives their values, as arguments of `gun_jax.prediction.loading.load_segmenter`. It raises an
-      InputError if the size has another form.
+      InputError if the size has another form, or if both a run and a pretrained model are named.
     """
-    workdir = flags.DEFINE_string("workdir", None, "Folder of a run; by default the included pretrained model.")
-    step = flags.DEFINE_integer("step", None, "Step of the checkpoint; by default the newest.")
+    workdir = flags.DEFINE_string("workdir", None, "Folder of a run; by default a pretrained model, see --model.")
+    model = flags.DEFINE_enum("model", None, MODELS, f"Included pretrained model; by default {DEFAULT}.")
+    step = define_step()
     engine = flags.DEFINE_enum(
         "engine", "jax", ["jax", "openvino"], "Inference engine; openvino needs the `export` extra."
     )
@@ -54,12 +72,19 @@ def define_network() -> Callable[[], dict[str, Any]]:
         "HEIGHTxWIDTH of the training images, if the run does not record it; larger images are shrunk to about as many "
         "pixels.",
     )
-    return lambda: {
-        "workdir": pathlib.Path(workdir.value) if workdir.value else None,
-        "step": step.value,
-        "engine": engine.value,
-        "size": parse_size("--size", size.value) if size.value else None,
-    }
+
+    def values() -> dict[str, Any]:
+        if workdir.value and model.value:
+            raise InputError(f"--workdir={workdir.value} and --model={model.value} name two networks; give one of them")
+        return {
+            "workdir": pathlib.Path(workdir.value) if workdir.value else None,
+            "model": model.value or DEFAULT,
+            "step": step(),
+            "engine": engine.value,
+            "size": parse_size("--size", size.value) if size.value else None,
+        }
+
+    return values
 
 
 def parse_size(flag: str, value: str) -> tuple[int, int]:

@@ -27,7 +27,7 @@ _CALIBRATION = flags.DEFINE_string(
 )
 _IMAGES = flags.DEFINE_integer("images", None, "Largest number of images that calibrate int8; by default 300.")
 flags.DEFINE_alias("pictures", "images")  # its name in 0.1
-_STEP = flags.DEFINE_integer("step", None, "Step of the checkpoint to export; by default the newest.")
+_STEP = command_line.define_step()
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
             raise InputError(
                 "--format=weights copies the trained network; leave out --size, --calibration and --images"
             )
-        export_weights(workdir, _STEP.value)
+        export_weights(workdir, _STEP())
         return
     export(
         workdir,
@@ -51,7 +51,7 @@ def main() -> None:
         size,
         pathlib.Path(_CALIBRATION.value) if _CALIBRATION.value else None,
         _IMAGES.value,
-        _STEP.value,
+        _STEP(),
     )
 
 

@@ -5,8 +5,8 @@
     python predict.py --camera=0 --show
     python predict.py --workdir=runs/gun street.jpg --write=label_ids
 
-Installed, the command is gun-predict. Without --workdir it uses the included pretrained model (CamVid's 11 classes of
-street scenes). Unreadable files are reported and skipped; the exit status is then 2.
+Installed, the command is gun-predict. Without --workdir it uses a pretrained model (CamVid's 11 classes of street
+scenes), by default --model=fast. Unreadable files are reported and skipped; the exit status is then 2.
 """
 
 import pathlib

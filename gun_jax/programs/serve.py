@@ -3,8 +3,8 @@
     python serve.py
     python serve.py --workdir=runs/gun --port=8080
 
-Installed, the command is gun-serve. Without --workdir it uses the included pretrained model (CamVid's 11 classes of
-street scenes). Only this machine can reach the page, unless --host allows others: docs/serve.md.
+Installed, the command is gun-serve. Without --workdir it uses a pretrained model (CamVid's 11 classes of street
+scenes), by default --model=fast. Only this machine can reach the page, unless --host allows others: docs/serve.md.
 """
 
 from absl import flags

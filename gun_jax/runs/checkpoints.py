@@ -24,7 +24,8 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, LatestN,
 from gun_jax.configuration import same_network
 from gun_jax.errors import InputError
 from gun_jax.runs.damage import digest_of, newest_whole, read_arrays, read_position, reading, reason_of, seal
-from gun_jax.runs.workdir import CHECKPOINTS
+from gun_jax.runs.rows import read_rows
+from gun_jax.runs.workdir import CHECKPOINTS, METRICS
 from gun_jax.system import distributed
 
 _ITEMS = ("variables", "optimizer", "position")
@@ -41,8 +42,8 @@ class State(Protocol):
     @property
     def variables(self) -> dict[str, Any]: ...
     @property
-    def opt_state(self) -> Any: ...
-    def replace(self, **changes: Any) -> Self: ...
+    def progress(self) -> Any: ...
+    def restored(self, step: jax.Array, variables: dict[str, Any], progress: Any) -> Self: ...
 
 
 AnyState = TypeVar("AnyState", bound=State)
@@ -187,6 +188,20 @@ def saved_steps(workdir: pathlib.Path) -> list[int]:
     folder = workdir / CHECKPOINTS
     names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
     return sorted(int(name) for name in names if name.isdecimal())
+
+
+def best_step(workdir: pathlib.Path) -> int:
+    """The checkpoint with the best mIoU in the evaluations of the training; of equal ones the last.
+
+    Raises:
+      InputError: no checkpoint has been evaluated.
+    """
+    kept = saved_steps(workdir)
+    rows = [row for row in read_rows(workdir / METRICS) if row["step"] in kept]
+    scores = [(row[name] or 0, row["step"]) for row in rows for name in row if name.endswith("/miou")]
+    if not scores:
+        raise InputError(f"{workdir} has no evaluated checkpoint; give the number of a step, or none for the newest")
+    return max(scores)[1]
 
 
 def restore_variables(

@@ -19,7 +19,7 @@ from gun_jax.models import GUN
 from gun_jax.ops.normalisation import normalise
 from gun_jax.runs.workdir import saved_config, saved_image_size
 from gun_jax.weights import npz as weights
-from gun_jax.weights.pretrained import FOLDER as PRETRAINED
+from gun_jax.weights import pretrained
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Trained:
     image_size: tuple[int, int] | None = None
 
 
-def load_run(workdir: str | os.PathLike, step: int | None = None) -> tuple[GUN, dict[str, Any], ConfigDict]:
+def load_run(workdir: str | os.PathLike, step: int | str | None = None) -> tuple[GUN, dict[str, Any], ConfigDict]:
     """Loads a network that `train.py` has trained.
 
     Args:
       workdir: folder of the run, or of `export.py --format=weights`.
-      step: step of the checkpoint; by default the newest.
+      step: step of the checkpoint, or "best" for the best mIoU of the training's evaluations; by default the newest.
 
     Returns:
       The network, its variables ("params" and "batch_stats", float32, on the first device) and the run's
@@ -62,16 +62,22 @@ def load_run(workdir: str | os.PathLike, step: int | None = None) -> tuple[GUN, 
     return trained.model, trained.variables, trained.config
 
 
-def load_pretrained() -> tuple[GUN, dict[str, Any], ConfigDict]:
-    """Loads the included pretrained model: narrow, for street scenes, 11 CamVid classes.
+def load_pretrained(name: str = pretrained.DEFAULT) -> tuple[GUN, dict[str, Any], ConfigDict]:
+    """Loads an included pretrained model for street scenes: the 11 classes of CamVid.
+
+    Args:
+      name: "fast", "accurate", or "camvid_narrow" (the paper's network, narrow and from random weights).
 
     Returns:
       The same as `load_run`.
+
+    Raises:
+      InputError: a `ValueError`; there is no such model.
     """
-    return load_run(PRETRAINED)
+    return load_run(pretrained.folder_of(name))
 
 
-def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
+def load_checkpoint(workdir: pathlib.Path, step: int | str | None = None) -> Trained:
     """The same as `load_run`, with all recorded facts."""
     config, classes = saved_config(workdir)
     image_size = saved_image_size(workdir)
@@ -79,16 +85,16 @@ def load_checkpoint(workdir: pathlib.Path, step: int | None = None) -> Trained:
     network = configuration.describe_network(config.model, len(classes))
     if (workdir / weights.NAME).exists():
         variables, saved_step = weights.read_weights(workdir / weights.NAME, network)
-        if step not in (None, saved_step):
+        if step not in (None, "best", saved_step):
             raise InputError(f"{workdir} holds only the weights of step {saved_step}, not of step {step}")
         return Trained(model, variables, config, classes, saved_step, image_size)
     # Late, since Orbax loads slowly.
-    from gun_jax.runs.checkpoints import restore_variables
+    from gun_jax.runs.checkpoints import best_step, restore_variables
 
     def like() -> Any:
         return jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3))))
 
-    variables, step = restore_variables(workdir, network, like, step)
+    variables, step = restore_variables(workdir, network, like, best_step(workdir) if step == "best" else step)
     return Trained(model, variables, config, classes, step, image_size)
 
 

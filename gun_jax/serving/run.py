@@ -16,7 +16,8 @@ from gun_jax.system import runtime
 
 def run_server(
     workdir: pathlib.Path | None,
-    step: int | None,
+    model: str,
+    step: int | str | None,
     engine: str,
     size: Size | None,
     host: str,
@@ -28,7 +29,7 @@ def run_server(
     """Serves the web demo until SIGTERM or Ctrl-C, which end the process.
 
     Args:
-      workdir, step, engine, size: see `load_segmenter`.
+      workdir, model, step, engine, size: see `load_segmenter`.
       host, port: address to listen at; port 0 picks a free one.
       names: host names of the server, besides localhost and IP addresses.
       megabytes: largest image file.
@@ -48,14 +49,14 @@ def run_server(
         ) from error
     listening = listen(host, port)
     console = rich.console.Console(highlight=False, markup=False, soft_wrap=True)
-    segmenter = load_segmenter(workdir, step, engine, size, console)
+    segmenter = load_segmenter(workdir, model, step, engine, size, console)
     labeller = Labeller(segmenter, int(megapixels * 1e6))
     height, width = labeller.frame_size
     console.print(f"compiling for {width}x{height} images; the first image of each other size takes longer")
     begin = time.monotonic()
     labeller.label(labeller.example(0))
     runtime.give_back_memory()
-    name = workdir.resolve().name if workdir else "pretrained model"
+    name = workdir.resolve().name if workdir else f"pretrained model {model}"
     server = web_server(build_application(labeller, name, engine, int(megabytes * 1e6), names))
     stop_on_signals(server)  # before the address is printed, so that a signal sent then counts
     console.print(f"ready after {time.monotonic() - begin:.1f} s: open {address(listening)} (Ctrl-C stops the server)")

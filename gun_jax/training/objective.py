@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from gun_jax.data.classes import IGNORE
 from gun_jax.data.sources import Source
+from gun_jax.errors import InputError
 from gun_jax.models import GUN
 from gun_jax.models.drn import BatchNorm
 from gun_jax.ops.losses import cross_entropy
@@ -24,24 +25,42 @@ class Objective:
 
     Attributes:
       class_weights: of a pixel by its label, one for each class; None: 1.
+      label_smoothing, hard: see `gun_jax.ops.losses.cross_entropy`.
+      bilinear: weight of the loss of the bilinearly upsampled logits, beside that of the guided ones.
+      separate: whether the guided loss trains the guidance module alone, and the bilinear one the rest.
+      auxiliary: weight of the loss of the coarsest signal's classifier.
       frozen: parts whose parameters stay.
       frozen_statistics: parts whose batch norm uses its running statistics, which stay, in place of the batch's.
       average_decay: of the moving average of the weights.
     """
 
     class_weights: tuple[float, ...] | None = None
+    label_smoothing: float = 0.0
+    hard: tuple[float, float] | None = None
+    bilinear: float = 0.0
+    separate: bool = False
+    auxiliary: float = 0.0
     frozen: tuple[str, ...] = ()
     frozen_statistics: tuple[str, ...] = ()
     average_decay: float = 0.0
 
     def loss(self, model: GUN, variables: Any, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, Any]:
         """The loss (), and the batch statistics after normalised images (B, H, W, 3) with labels (B, H', W')."""
+        several = self.bilinear or self.separate or self.auxiliary
+        how = {"method": "training_logits", "separate": self.separate} if several else {"train": True}
         with nn.intercept_methods(self._with_frozen_statistics):
             logits, updates = model.apply(
-                variables, images, train=True, output_size=labels.shape[1:3], mutable=["batch_stats"]
+                variables, images, output_size=labels.shape[1:3], mutable=["batch_stats"], **how
             )
+        if not several:
+            return self._loss_of(logits, labels), updates["batch_stats"]
+        weights = {"guided": 1.0, "bilinear": self.bilinear, "auxiliary": self.auxiliary}
+        losses = [weights[name] * self._loss_of(one, labels) for name, one in logits.items() if weights[name]]
+        return sum(losses, jnp.zeros(())), updates["batch_stats"]
+
+    def _loss_of(self, logits: jax.Array, labels: jax.Array) -> jax.Array:
         weights = None if self.class_weights is None else jnp.asarray(self.class_weights, jnp.float32)
-        return cross_entropy(logits, labels, IGNORE, weights), updates["batch_stats"]
+        return cross_entropy(logits, labels, IGNORE, weights, self.label_smoothing, self.hard)
 
     def without_frozen(self, params: Any) -> Any:
         """The parameters; no gradient is computed for those of frozen parts."""
@@ -85,8 +104,20 @@ def make_objective(config: ConfigDict, source: Source, params: Any) -> Objective
         ("frozen_statistics", statistics),
     ):
         check_parts(f"optimizer.{name}", parts, params)
+    loss = config.loss
+    if loss.auxiliary and not config.model.auxiliary:
+        raise InputError("config.loss.auxiliary needs the classifier of config.model.auxiliary=True")
+    if loss.separate and (not loss.bilinear or config.model.guidance == "none"):
+        raise InputError(
+            "config.loss.separate needs a guidance module, and a weight of the bilinear loss: config.loss.bilinear=1"
+        )
     return Objective(
-        class_weights=class_weights(config.loss.class_weights, source),
+        class_weights=class_weights(loss.class_weights, source),
+        label_smoothing=loss.label_smoothing,
+        hard=(loss.hard_threshold, loss.hard_share) if loss.hard_threshold < 1 else None,
+        bilinear=loss.bilinear,
+        separate=loss.separate,
+        auxiliary=loss.auxiliary,
         frozen=tuple(part for part, rate in rates.items() if rate == 0),
         frozen_statistics=statistics,
         average_decay=optimizer.average_decay,
@@ -98,20 +129,18 @@ def class_weights(rule: str, source: Source) -> tuple[float, ...] | None:
 
     Args:
       rule: "" for none; "log": 1 / ln(1.10 + share of the labelled pixels) (ENet: Paszke et al., 2016);
-        "median_frequency": the median over the classes of the frequency, over that of the class, where a frequency is the
-        class's share of the labelled pixels of the images that show it (Eigen and Fergus, ICCV 2015); a class without
-        a pixel has the weight 0; or the numbers themselves, "1,2.5,1".
+        "median_frequency": the median of the frequencies over that of the class (Eigen and Fergus, ICCV 2015), where a
+        frequency is the class's share of the labelled pixels of the images that show it; a class without a pixel has
+        the weight 0; or the numbers themselves, "1,2.5,1".
       source: the training split; all its labels are read.
 
     Raises:
       InputError: another number of weights than of classes.
     """
-    from gun_jax.errors import InputError
-
     if not rule:
         return None
     count = len(source.classes)
-    if rule not in CLASS_WEIGHT_RULES:
+    if rule not in ("log", "median_frequency"):
         given = tuple(map(float, rule.split(",")))
         if len(given) != count:
             raise InputError(
@@ -129,6 +158,3 @@ def class_weights(rule: str, source: Source) -> tuple[float, ...] | None:
     frequency = total / np.maximum(shown, 1)
     weights = np.median(frequency[total > 0]) / np.where(total > 0, frequency, np.inf) if total.any() else total
     return tuple(weights.tolist())
-
-
-CLASS_WEIGHT_RULES = ("log", "median_frequency")

@@ -15,8 +15,8 @@ def learning_rate(optimizer: ConfigDict, steps_per_epoch: float, total_steps: in
     """The learning rate as a function of the number of steps taken.
 
     It rises linearly during the warm-up. Then, counted from its end, `step` multiplies the peak rate by `step_factor`
-    every `step_epochs`, `poly` is peak * (1 - progress) ^ `poly_power`, `cosine` is peak * (1 + cos(pi * progress)) / 2,
-    and `constant` keeps the peak rate.
+    every `step_epochs`, `poly` is peak * (1 - progress) ^ `poly_power`, `cosine` is
+    peak * (1 + cos(pi * progress)) / 2, and `constant` keeps the peak rate.
 
     Raises:
       InputError: the schedule is unknown, or the warm-up is not shorter than the training.
@@ -46,8 +46,15 @@ def make_optimizer(optimizer: ConfigDict, rate: optax.Schedule) -> optax.Gradien
     """SGD with momentum, or AdamW, with rates and weight decays for parts of the network.
 
     As in PyTorch, SGD adds the weight decay to the (clipped) gradient before the momentum, and AdamW (Loshchilov and
-    Hutter, 2019) adds it to its step. The factor on the rate of a part holds for its weight decay too.
+    Hutter, 2019) adds it to its step. The factor on the rate of a part holds for its weight decay too. With
+    `accumulate`, the mean gradient of so many steps makes one update; batch norm still sees one batch at a time.
     """
+    every = optimizer.accumulate
+    if every > 1:
+        single = optimizer.copy_and_resolve_references()
+        single.accumulate = 1
+        inner = make_optimizer(single, lambda update: rate(update * every))
+        return optax.MultiSteps(inner, every).gradient_transformation()
     clip = optax.clip_by_global_norm(optimizer.clip_norm) if optimizer.clip_norm else optax.identity()
     decay = _weight_decay(optimizer)
     if optimizer.name == "sgd":

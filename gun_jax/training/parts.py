@@ -20,7 +20,7 @@ def names_of_parts(text: str) -> tuple[str, ...]:
 
 
 def of_parameter(path: str, numbers: dict[str, float]) -> float:
-    """The number of the longest part that a parameter, e.g. "gum/guide/offsets/kernel", belongs to; 1 for the others."""
+    """The number of the longest part that holds a parameter, e.g. "gum/guide/offsets/kernel"; 1 without one."""
     parts = [part for part in numbers if belongs(path, part)]
     return numbers[max(parts, key=len)] if parts else 1.0
 

@@ -30,8 +30,8 @@ def starting_point(config: ConfigDict) -> Callable[[dict[str, Any]], dict[str, A
     if config.init == "imagenet":
         if config.model.encoder not in EFFICIENTNETS:
             raise InputError(
-                f"config.init is 'imagenet' with the encoder {config.model.encoder!r}; expected the file of a published "
-                "DRN, e.g. drn_d_22-4bd2f8ea.pth, or an EfficientNet"
+                f"config.init is 'imagenet' with the encoder {config.model.encoder!r}; expected an EfficientNet, "
+                "or the file of a published DRN, e.g. drn_d_22-4bd2f8ea.pth"
             )
         return functools.partial(start_from_imagenet, weights=load_imagenet_weights(config.model.encoder))
     path = pathlib.Path(config.init).expanduser()

@@ -7,20 +7,24 @@ import re
 import numpy as np
 import pytest
 
-from gun_jax.data.augment import (
+from gun_jax.data.appearance import (
+    Blur,
     ColorJitter,
+    GammaJitter,
+    Grey,
+    JpegArtefacts,
     LightingJitter,
-    RandomCrop,
-    RandomFlip,
-    RandomScale,
+    Noise,
     color_covariance,
 )
+from gun_jax.data.augment import RandomCrop, RandomFlip, RandomScale
 from gun_jax.errors import InputError
 
 MEAN_COLOR = (124, 116, 104)  # 255 times ImageNet's 0.485, 0.456, 0.406
 COVARIANCE = ((0.08, 0.06, 0.05), (0.06, 0.07, 0.06), (0.05, 0.06, 0.09))  # of colours from 0 to 1
 TRANSFORMS = [RandomScale(), RandomCrop((5, 7)), RandomCrop((30, 40)), RandomFlip(), ColorJitter(0.4),
-              LightingJitter(0.5, COVARIANCE)]  # fmt: skip
+              LightingJitter(0.5, COVARIANCE), RandomCrop((5, 7), 0.5), GammaJitter(0.5), Blur(2.0), Noise(20.0),
+              Grey(0.5), JpegArtefacts(20)]  # fmt: skip
 
 
 def record(height, width):
@@ -367,3 +371,73 @@ def test_impossible_jitters_stop_with_one_line(make):
     with pytest.raises(InputError, match=r"jitter of .*; expected") as error:
         make()
     assert "\n" not in str(error.value)
+
+
+# Other changes of appearance
+
+
+def test_gamma_raises_grey_levels_to_a_power_between_the_bounds():
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, -1)
+    powers = []
+    for result in drawn(GammaJitter(1.0), {"image": levels, "label": levels[..., 0], "id": "x"}, 200):
+        image = result["image"][0, :, 0].astype(np.float64)
+        power = np.log(image[128] / 255) / np.log(128 / 255)
+        np.testing.assert_allclose(image, 255 * (np.arange(256) / 255) ** power, atol=2)
+        powers.append(power)
+    assert 0.48 < min(powers) < 0.6 and 1.7 < max(powers) < 2.1
+
+
+def test_every_other_image_is_blurred_by_a_gaussian():
+    """A white pixel becomes the bell curve; its sum stays, and its variance is the square of the deviation."""
+    image = np.zeros((41, 41, 3), np.uint8)
+    image[20, 20] = 255
+    results = [result["image"] for result in drawn(Blur(3.0), {"image": image, "label": image[..., 0], "id": "x"}, 400)]
+    changed = [result[..., 0].astype(np.float64) for result in results if not np.array_equal(result, image)]
+    assert 160 < len(changed) < 240
+    offsets = np.arange(41) - 20
+    variances = [(one.sum(0) * offsets**2).sum() / one.sum() for one in changed if one.max() > 40]
+    assert max(variances) < 1.2  # faint tails round to 0
+    assert min(one.max() for one in changed) < 10  # of deviation 3: 255 / (2 pi 9) is 4.5
+
+
+def test_noise_has_deviations_from_nothing_to_the_largest():
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    results = drawn(Noise(20.0), {"image": grey, "label": grey[..., 0], "id": "x"}, 200)
+    deviations = [result["image"].astype(np.float64).std() for result in results]
+    assert 70 < sum(deviation == 0 for deviation in deviations) < 130
+    assert max(deviations) == pytest.approx(20, abs=1) and all(abs(r["image"].mean() - 128) < 1.5 for r in results)
+
+
+def test_a_share_of_the_images_is_grey_with_the_luma_of_bt_601():
+    source = record(20, 24)
+    results = [result["image"] for result in drawn(Grey(0.25), source, 400)]
+    grey = [result for result in results if not np.array_equal(result, source["image"])]
+    assert 70 < len(grey) < 130
+    expected = np.rint(source["image"].astype(np.float64) @ (0.299, 0.587, 0.114))
+    np.testing.assert_allclose(grey[0], np.stack([expected] * 3, -1), atol=1)
+
+
+def test_jpeg_artefacts_are_small_at_a_high_quality_and_large_at_a_low_one():
+    source = {"image": np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8), "id": "x"}
+    errors = {}
+    for lowest in (95, 5):
+        results = [result["image"].astype(np.float64) for result in drawn(JpegArtefacts(lowest), source, 60)]
+        errors[lowest] = [np.abs(result - source["image"]).mean() for result in results]
+        assert 15 < sum(error == 0 for error in errors[lowest]) < 45
+    assert max(errors[95]) < 25 < max(errors[5])
+
+
+def test_rare_crops_hold_each_class_about_equally_often():
+    """A class of one pixel is in half of the windows, instead of one in hundreds."""
+    label = np.zeros((40, 60), np.uint8)
+    label[33, 7] = 1
+    source = {"image": np.stack([label] * 3, -1), "label": label, "id": "x"}
+    held = [1 in result["label"] for result in drawn(RandomCrop((5, 6), 1.0), source, 400)]
+    assert 160 < sum(held) < 250
+    plain = [1 in result["label"] for result in drawn(RandomCrop((5, 6)), source, 400)]
+    assert sum(plain) < 20
+
+
+def test_rare_crops_of_an_image_without_labels_are_any_windows():
+    source = record(20, 24) | {"label": np.full((20, 24), 255, np.uint8)}
+    assert {result["label"].shape for result in drawn(RandomCrop((5, 7), 1.0), source, 20)} == {(5, 7)}

@@ -65,7 +65,7 @@ def test_an_image_of_which_no_pixel_counts_is_not_chosen():
 
 def ranked(mious):
     scores = PerImageScores(CLASSES, trimap=False)
-    scores.images = [ImageScore(miou, index) for index, miou in enumerate(mious)]
+    scores.images = [ImageScore(miou, index, 0.5) for index, miou in enumerate(mious)]
     worst, best = scores.worst_and_best(2)
     return [one.index for one in worst], [one.index for one in best]
 

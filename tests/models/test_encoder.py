@@ -90,27 +90,27 @@ def test_the_encoders_are_those_of_table_1():
 
 @pytest.mark.parametrize("name", TABLE_1)
 def test_signals_and_high_resolution_features_have_table_1_s_sizes(name):
-    (signals, high), _ = jax.eval_shape(
+    (signals, early), _ = jax.eval_shape(
         functools.partial(Encoder(name).init_with_output, jax.random.key(0)), np.zeros((3, 128, 256, 3), np.float32)
     )
     expected_signals, expected_high = TABLE_1[name]
     assert [signal.shape for signal in signals] == [(3, *shape) for shape in expected_signals]
-    assert high.shape == (3, *expected_high)
+    assert early[2].shape == (3, *expected_high)
 
 
 @pytest.mark.parametrize("name", ["baseline", "enc24", "enc24shared", "enc124shared"])
 def test_each_branch_is_a_drn_on_the_resized_image(name):
-    _, variables, x, (signals, high) = small(name)
+    _, variables, x, (signals, early) = small(name)
     expected_signals, expected_high = reference_encoder(variables, x, name)
-    close(high, expected_high)
+    close(early[2], expected_high)
     for ours, expected in zip(signals, expected_signals, strict=True):
         close(ours, expected)
 
 
 def test_odd_sizes_round_up_at_each_halving():
-    _, _, _, (signals, high) = small("enc24shared")  # 37x50: the branches see 19x25 and 10x13
+    _, _, _, (signals, early) = small("enc24shared")  # 37x50: the branches see 19x25 and 10x13
     assert [signal.shape[1:3] for signal in signals] == [(3, 4), (2, 2)]
-    assert high.shape[1:3] == (10, 13)
+    assert early[2].shape[1:3] == (10, 13)
 
 
 # Parameters
@@ -204,12 +204,12 @@ def test_a_branch_sees_the_image_by_its_factor_rounded_up(size, factor, subsampl
 
 
 def test_a_halved_image_goes_to_the_medium_branch_as_it_is():
-    _, variables, x, (signals, high) = small("enc24shared", input_subsampling=2)
+    _, variables, x, (signals, early) = small("enc24shared", input_subsampling=2)
     expected_signals, expected_high = reference_encoder(variables, x, "enc24shared", input_subsampling=2)
-    close(high, expected_high)
+    close(early[2], expected_high)
     for ours, expected in zip(signals, expected_signals, strict=True):
         close(ours, expected)
-    assert high.shape[1:3] == (19, 25)  # level 2 of 37x50
+    assert early[2].shape[1:3] == (19, 25)  # level 2 of 37x50
 
 
 @pytest.mark.parametrize(("name", "subsampling"), [("baseline", 2), ("enc24", 4), ("enc24shared", 4), ("enc124", 2)])

@@ -4,8 +4,9 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from gun_jax.ops.losses import cross_entropy
+from gun_jax.ops.losses import cross_entropy, pixel_losses
 
 
 def logits_and_labels(seed=0, spread=3.0):
@@ -81,3 +82,63 @@ def test_nothing_labelled_gives_a_loss_of_0_and_gradients_of_0():
     loss, gradient = jax.value_and_grad(cross_entropy)(jnp.asarray(logits), np.full_like(labels, 255))
     assert loss == 0
     np.testing.assert_array_equal(gradient, 0)
+
+
+def test_class_weights_weigh_the_mean_and_its_gradient():
+    """The sum of weight times loss over the sum of the weights, as in PyTorch."""
+    logits, labels = logits_and_labels()
+    weights = np.array([1.0, 3.0, 0.5, 0.0, 2.0])
+    losses, gradient = [], np.zeros(logits.shape)
+    total = sum(weights[labels[pixel]] for pixel in np.ndindex(labels.shape) if labels[pixel] != 255)
+    for pixel in np.ndindex(labels.shape):
+        if labels[pixel] != 255:
+            exponentials = np.exp(logits[pixel].astype(np.float64))
+            probabilities, weight = exponentials / exponentials.sum(), weights[labels[pixel]] / total
+            losses.append(-weight * np.log(probabilities[labels[pixel]]))
+            gradient[pixel] = weight * (probabilities - np.eye(5)[labels[pixel]])
+    found = jax.value_and_grad(cross_entropy)(logits, labels, 255, weights.astype(np.float32))
+    np.testing.assert_allclose(found[0], np.sum(losses), rtol=1e-5)
+    np.testing.assert_allclose(found[1], gradient, atol=1e-7)
+
+
+def test_without_a_weighted_pixel_the_loss_is_0_and_so_is_its_gradient():
+    logits, _ = logits_and_labels()
+    labels = np.full((2, 4, 6), 3, np.uint8)
+    loss, gradient = jax.value_and_grad(cross_entropy)(logits, labels, 255, np.eye(5, dtype=np.float32)[0])
+    assert loss == 0 and not gradient.any()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_label_smoothing_is_the_mixture_of_two_targets(weighted):
+    """1 - e at the label, and e / 5 more at each class; weights as in PyTorch: of the target's class, over their sum."""
+    logits, labels = logits_and_labels()
+    weights = np.array([1.0, 3.0, 0.5, 2.0, 2.0]) if weighted else np.ones(5)
+    losses, total = [], 0.0
+    for pixel in np.ndindex(labels.shape):
+        if labels[pixel] != 255:
+            exponentials = np.exp(logits[pixel].astype(np.float64))
+            target = np.eye(5)[labels[pixel]] * 0.8 + 0.2 / 5
+            losses.append(-(weights * target * np.log(exponentials / exponentials.sum())).sum())
+            total += weights[labels[pixel]]
+    found = cross_entropy(logits, labels, 255, weights.astype(np.float32) if weighted else None, 0.2)
+    np.testing.assert_allclose(found, np.sum(losses) / total, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("threshold", "share"), [(0.3, 0.0), (0.3, 0.6), (0.9, 0.1), (0.01, 0.25), (1.0, 1.0)])
+def test_hard_pixels_are_those_below_the_threshold_and_at_least_a_share(threshold, share):
+    logits, labels = logits_and_labels()
+    losses = np.asarray(pixel_losses(logits, labels), np.float64)
+    counted = labels != 255
+    ordered = np.sort(losses[counted])[::-1]
+    below = int((np.exp(-ordered) <= threshold).sum())
+    expected = ordered[: max(below, int(np.ceil(np.float32(share) * np.float32(len(ordered)))))].mean()
+    np.testing.assert_allclose(cross_entropy(logits, labels, hard=(threshold, share)), expected, rtol=1e-5)
+
+
+def test_hard_pixels_of_images_without_labels_do_no_harm():
+    logits, labels = logits_and_labels()
+    labels[0] = 255
+    alone = cross_entropy(logits[1:], labels[1:], hard=(0.5, 0.25))
+    np.testing.assert_allclose(cross_entropy(logits, labels, hard=(0.5, 0.25)), alone, rtol=1e-6)
+    loss, gradient = jax.value_and_grad(cross_entropy)(logits, np.full_like(labels, 255), hard=(0.5, 0.25))
+    assert loss == 0 and not gradient.any()

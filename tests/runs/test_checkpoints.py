@@ -8,7 +8,7 @@ import pytest
 from gun_jax.configuration import build_model, describe_network
 from gun_jax.errors import InputError
 from gun_jax.runs.checkpoints import Checkpoints, restore_variables, saved_steps
-from gun_jax.training.optimizer import learning_rate, sgd
+from gun_jax.training.optimizer import learning_rate, make_optimizer
 from gun_jax.training.state import TrainState
 
 
@@ -19,7 +19,7 @@ def state(small_config, random_variables):
 
 
 def random_state(config, random_variables, seed=0):
-    optimizer = sgd(config.optimizer, learning_rate(config.optimizer, 3, 6))
+    optimizer = make_optimizer(config.optimizer, learning_rate(config.optimizer, 3, 6))
     model = build_model(config.model, 19)
     variables = random_variables(model, seed)
     rng = np.random.default_rng(seed)

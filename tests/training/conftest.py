@@ -15,7 +15,7 @@ def bookkeeping(monkeypatch, small_config):
     """`bookkeeping(workdir)`: trains with a step that learns nothing; its loss is its number."""
     state = types.SimpleNamespace(params={"kernel": jnp.zeros(2)}, batch_stats={"mean": jnp.zeros(2)})
 
-    def first(_, optimizer, seed, start_from):
+    def first(_, optimizer, seed, start_from, averaged):
         return loop.TrainState(jnp.int32(0), state.params, state.batch_stats, optimizer.init(state.params))
 
     def step(state, batch):

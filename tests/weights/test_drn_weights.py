@@ -267,10 +267,10 @@ def test_the_features_of_the_branches_are_the_drn_s_of_their_images(weights, enc
     started = start_from_drn({c: {"encode": tree} for c, tree in zeros_of(model).items()}, weights)
     started = {c: tree["encode"] for c, tree in started.items()}
     drn = quick_jit(functools.partial(DRN("d22", 10).apply, method="features"))
-    (medium, low), high_resolution = quick_jit(model.apply)(started, x)
+    (medium, low), early = quick_jit(model.apply)(started, x)
     seen = [resize(jnp.asarray(x), size) for size in ((24, 32), (12, 16))]
     first, second = (drn(weights, image) for image in seen)
-    for ours, expected in ((medium, first[4]), (low, second[8]), (high_resolution, first[2])):
+    for ours, expected in ((medium, first[4]), (low, second[8]), (early[2], first[2]), (early[4], first[3])):
         np.testing.assert_allclose(ours, expected, atol=1e-4 * np.abs(expected).max())
 
 
@@ -288,7 +288,7 @@ def test_a_run_starts_from_the_file_and_resumes_without_it(start, weights, d22, 
     start.init, given = str(tmp_path / "drn.pth"), []
     (tmp_path / "drn.pth").hardlink_to(d22[0])
 
-    def first(_, optimizer, seed, start_from):
+    def first(_, optimizer, seed, start_from, averaged):
         given.append(start_from and start_from.keywords["weights"])
         params = {"kernel": jnp.zeros(2)}
         return loop.TrainState(jnp.int32(0), params, {"mean": jnp.zeros(2)}, optimizer.init(params))
