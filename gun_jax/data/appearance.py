@@ -158,5 +158,5 @@ class JpegArtefacts(grain.transforms.RandomMap):
         if not apply:
             return record
         _, content = cv2.imencode(".jpg", record["image"][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1]
-        return record | {"image": np.ascontiguousarray(image)}
+        image: np.ndarray = cv2.imdecode(content, cv2.IMREAD_COLOR)  # type: ignore[assignment]  # its own JPEG
+        return record | {"image": np.ascontiguousarray(image[..., ::-1])}

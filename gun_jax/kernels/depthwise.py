@@ -41,7 +41,7 @@ def _backward(stride: int, saved: tuple[jax.Array, jax.Array], gradient: jax.Arr
     x, kernel = saved
     size = kernel.shape[0]
     of_kernel = [(shift * gradient).sum((0, 1, 2), dtype=jnp.float32) for _, shift in _shifts(x, size, stride)]
-    return _input_gradient(kernel, gradient, x.shape, stride), jnp.stack(of_kernel).reshape(kernel.shape)
+    return _input_gradient(kernel, gradient, x.shape, stride), jnp.stack(of_kernel).reshape(kernel.shape).astype(kernel.dtype)
 
 
 shifted_convolve.defvjp(_forward, _backward)

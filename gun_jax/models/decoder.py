@@ -19,8 +19,8 @@ class Refine(nn.Module):
 
     @nn.compact
     def __call__(self, fine: jax.Array, coarse: jax.Array, train: bool = False) -> jax.Array:
-        """Merges `fine` (B, H, W, F) and `coarse` (B, h, w, channels): (B, H, W, channels)."""
-        lateral = ConvBatchNorm(self.channels, 1, dtype=self.dtype, name="lateral")(fine, train)
+        """Merges `fine` (B, H, W, F) and `coarse` (B, h, w, C): (B, H, W, channels)."""
+        lateral = ConvBatchNorm(coarse.shape[-1], 1, dtype=self.dtype, name="lateral")(fine, train)
         merged = lateral + resize(coarse, fine.shape[1:3])
         return ConvBatchNorm(self.channels, dtype=self.dtype, name="blend")(merged, train)
 

@@ -94,7 +94,8 @@ def load_checkpoint(workdir: pathlib.Path, step: int | str | None = None) -> Tra
     def like() -> Any:
         return jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3))))
 
-    variables, step = restore_variables(workdir, network, like, best_step(workdir) if step == "best" else step)
+    number = best_step(workdir) if isinstance(step, str) else step
+    variables, step = restore_variables(workdir, network, like, number)
     return Trained(model, variables, config, classes, step, image_size)
 
 

@@ -26,7 +26,7 @@ def pairs():
 def scores(pairs):
     scores = PerImageScores(CLASSES)
     for index in (3, 0, 4, 1, 2):  # in the order of their sizes
-        scores.add({"index": index, "label": pairs[index][0]}, pairs[index][1])
+        scores.add({"index": index, "id": str(index), "label": pairs[index][0]}, pairs[index][1])
     return scores
 
 
@@ -40,7 +40,7 @@ def test_the_miou_of_an_image_is_the_mean_over_the_classes_in_its_truth_or_predi
 
 def test_a_class_that_is_only_predicted_counts_as_nothing_found():
     scores = PerImageScores(CLASSES)
-    scores.add({"index": 0, "label": np.zeros((2, 4), np.uint8)}, np.array([[0, 0, 0, 0], [0, 0, 0, 3]]))
+    scores.add({"index": 0, "id": "0", "label": np.zeros((2, 4), np.uint8)}, np.array([[0, 0, 0, 0], [0, 0, 0, 3]]))
     np.testing.assert_allclose(scores.images[0].miou, (7 / 8 + 0) / 2)
 
 
@@ -59,7 +59,7 @@ def test_the_trimap_is_the_trimap_curve_of_all_images(scores, pairs):
 
 def test_an_image_of_which_no_pixel_counts_is_not_chosen():
     scores = PerImageScores(CLASSES, trimap=False)
-    scores.add({"index": 0, "label": np.full((2, 3), 255, np.uint8)}, np.zeros((2, 3), np.int32))
+    scores.add({"index": 0, "id": "0", "label": np.full((2, 3), 255, np.uint8)}, np.zeros((2, 3), np.int32))
     assert scores.images == [] and scores.worst_and_best(4) == ([], [])
 
 
@@ -86,3 +86,11 @@ def test_the_worst_come_first_and_no_image_is_both_worst_and_best(mious, worst, 
 
 def test_no_images_are_chosen_where_none_are_asked_for(scores):
     assert scores.worst_and_best(0) == ([], [])
+
+
+def test_the_rows_are_the_scores_of_each_image_in_the_order_of_the_source(scores, pairs, iou_by_loops):
+    rows = scores.rows()
+    assert [row["id"] for row in rows] == ["0", "1", "2", "3", "4"]
+    for row, (truth, prediction) in zip(rows, pairs, strict=True):
+        _, miou, accuracy = iou_by_loops([truth], [prediction], CLASSES)
+        assert row["miou"] == pytest.approx(miou) and row["accuracy"] == pytest.approx(accuracy)

@@ -110,7 +110,7 @@ def test_without_a_weighted_pixel_the_loss_is_0_and_so_is_its_gradient():
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_label_smoothing_is_the_mixture_of_two_targets(weighted):
-    """1 - e at the label, and e / 5 more at each class; weights as in PyTorch: of the target's class, over their sum."""
+    """1 - e at the label, and e / 5 more at each class; weights of the classes as in PyTorch."""
     logits, labels = logits_and_labels()
     weights = np.array([1.0, 3.0, 0.5, 2.0, 2.0]) if weighted else np.ones(5)
     losses, total = [], 0.0
