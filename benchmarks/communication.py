@@ -15,7 +15,7 @@ from absl import flags
 
 from gun_jax import configuration
 from gun_jax.programs import command_line
-from gun_jax.training.optimizer import learning_rate, sgd
+from gun_jax.training.optimizer import learning_rate, make_optimizer
 from gun_jax.training.state import create_state
 from gun_jax.training.step import batch_sharding, data_mesh, replicated, train_step
 
@@ -34,7 +34,7 @@ def all_reduces() -> tuple[list[int], int]:
     jax.config.update("jax_num_cpu_devices", 2)
     config = configuration.default_config()
     model = configuration.build_model(config.model, 19)
-    optimizer = sgd(config.optimizer, learning_rate(config.optimizer, 100, 1000))
+    optimizer = make_optimizer(config.optimizer, learning_rate(config.optimizer, 100, 1000))
     mesh = data_mesh()
     state = jax.eval_shape(lambda: create_state(model, optimizer, 0))
     batch = {

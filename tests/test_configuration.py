@@ -17,7 +17,7 @@ from gun_jax.data.pipeline import augmentations
 from gun_jax.data.sources import load_source
 from gun_jax.errors import InputError
 from gun_jax.runs.workdir import save_config, saved_config, saved_parameters
-from gun_jax.training.optimizer import learning_rate, sgd
+from gun_jax.training.optimizer import learning_rate, make_optimizer
 
 
 def test_the_defaults_are_possible_values():
@@ -166,7 +166,7 @@ def test_any_settings_make_a_run_or_are_refused_in_a_line(changes):
     try:
         validate(config)
         configuration.build_model(config.model, 19)
-        sgd(config.optimizer, learning_rate(config.optimizer, 10.0, 100))
+        make_optimizer(config.optimizer, learning_rate(config.optimizer, 10.0, 100))
         source = load_source(config.data, "train")
         assert len(source) > 0
         config.data.lighting_jitter = 0.0  # it looks at hundreds of images

@@ -6,7 +6,7 @@ is one loop in which neighbouring channels are vectors.
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -19,11 +19,7 @@ from gun_jax.ops.convolution import depthwise_convolve, same_padding
 @depthwise_convolve.on_cpu
 def depthwise_convolve_on_cpu(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """`gun_jax.ops.convolution.depthwise_convolve`. Differentiable in reverse mode only."""
-    onednn = onednn_for(x, kernel)
-    if onednn:
-        rows, columns = _padding(x.shape, kernel.shape[0], stride)
-        return onednn.convolve(x, kernel, stride, (rows, columns), 1)
-    return shifted_convolve(x, kernel, stride)
+    return (shifted_convolve if onednn_for(x, kernel) is None else onednn_convolve)(x, kernel, stride)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -33,6 +29,22 @@ def shifted_convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     return functools.reduce(jnp.add, products)
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def onednn_convolve(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """`shifted_convolve`, which XLA fuses with what stands around it; in a training by oneDNN."""
+    return shifted_convolve(x, kernel, stride)
+
+
+def _onednn_forward(x: jax.Array, kernel: jax.Array, stride: int) -> tuple[jax.Array, Callable]:
+    padding = _padding(x.shape, kernel.shape[0], stride)
+    onednn = onednn_for(x, kernel)
+    assert onednn is not None
+    return jax.vjp(lambda x, kernel: onednn.convolve(x, kernel, stride, padding, 1), x, kernel)
+
+
+onednn_convolve.defvjp(_onednn_forward, lambda stride, pull_back, gradient: pull_back(gradient))
+
+
 def _forward(x: jax.Array, kernel: jax.Array, stride: int) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     return shifted_convolve(x, kernel, stride), (x, kernel)
 
@@ -40,8 +52,9 @@ def _forward(x: jax.Array, kernel: jax.Array, stride: int) -> tuple[jax.Array, t
 def _backward(stride: int, saved: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
     size = kernel.shape[0]
-    of_kernel = [(shift * gradient).sum((0, 1, 2), dtype=jnp.float32) for _, shift in _shifts(x, size, stride)]
-    return _input_gradient(kernel, gradient, x.shape, stride), jnp.stack(of_kernel).reshape(kernel.shape).astype(kernel.dtype)
+    sums = [(shift * gradient).sum((0, 1, 2), dtype=jnp.float32) for _, shift in _shifts(x, size, stride)]
+    of_kernel = jnp.stack(sums).reshape(kernel.shape).astype(kernel.dtype)
+    return _input_gradient(kernel, gradient, x.shape, stride), of_kernel
 
 
 shifted_convolve.defvjp(_forward, _backward)

@@ -10,6 +10,7 @@ from gun_jax.data.classes import CITYSCAPES, ClassMap
 from gun_jax.errors import InputError, check_choice
 from gun_jax.prediction.frames import Frame
 from gun_jax.system.files import UNFINISHED, atomic_write
+from gun_jax.visualisation.palettes import draw_legend, draw_outlines, overlay_palette
 
 KINDS = ("overlay", "colors", "train_ids", "label_ids")
 _DRAWN = {"overlay": ".jpg", "colors": ".png"}  # for people to look at; a video's are a video
@@ -24,16 +25,19 @@ class Painter:
     Args:
       classes: names and colours.
       opacity: weight of the colours over the image, 0 to 1.
+      outlines: draw a line of one pixel between classes in overlays.
+      legend: draw the names of the classes that occur into overlays.
 
     Raises:
       InputError: the opacity is out of range.
     """
 
-    def __init__(self, classes: ClassMap, opacity: float):
+    def __init__(self, classes: ClassMap, opacity: float, outlines: bool = False, legend: bool = False):
         if not 0 <= opacity <= 1:
             raise InputError(f"--opacity is {opacity}; expected 0 (only the image) to 1 (only the colours)")
         self._palette = classes.palette()[:, None]  # (256, 1, 3)
-        self._opacity = opacity
+        self._overlay = overlay_palette(classes)
+        self._names, self._opacity, self._outlines, self._legend = classes.names, opacity, outlines, legend
 
     def colors(self, labels: np.ndarray) -> np.ndarray:
         """Labels, uint8 (H, W), in colours, uint8 (H, W, 3) RGB."""
@@ -41,7 +45,11 @@ class Painter:
 
     def overlay(self, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The colours of labels over their image, uint8 (H, W, 3) RGB."""
-        return cv2.addWeighted(image, 1 - self._opacity, self.colors(labels), self._opacity, 0.0)
+        colors = cv2.applyColorMap(labels, self._overlay[:, None])
+        mixed = cv2.addWeighted(image, 1 - self._opacity, colors, self._opacity, 0.0)
+        if self._outlines:
+            mixed = draw_outlines(mixed, labels)
+        return draw_legend(mixed, labels, self._names, self._overlay) if self._legend else mixed
 
 
 class Results:

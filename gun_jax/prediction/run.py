@@ -15,6 +15,7 @@ from gun_jax.prediction.predict import Counts, predict
 from gun_jax.prediction.results import Painter, Results
 from gun_jax.prediction.segmenter import Size
 from gun_jax.prediction.window import Window
+from gun_jax.visualisation.palettes import overlay_palette
 
 
 def run_prediction(
@@ -28,6 +29,8 @@ def run_prediction(
     output: pathlib.Path,
     kinds: Sequence[str],
     opacity: float,
+    outlines: bool,
+    legend: bool,
     show: bool,
     batch: int,
     threads: int,
@@ -40,7 +43,7 @@ def run_prediction(
       camera: number of a camera, or None.
       workdir, model, step, engine, size: see `load_segmenter`.
       output, kinds: see `Results`.
-      opacity: weight of the colours over the image, 0 to 1.
+      opacity, outlines, legend: see `Painter`.
       show: whether to open a window.
       batch, threads, max_frames: see `predict`.
 
@@ -57,7 +60,7 @@ def run_prediction(
     if inputs:
         segmenter = load_segmenter(workdir, model, step, engine, size, console)
         _show_legend(segmenter.classes, console)
-        painter = Painter(segmenter.classes, opacity)
+        painter = Painter(segmenter.classes, opacity, outlines, legend)
         results = Results(output, kinds, segmenter.classes, painter)
         with Window("gun_jax") if show else contextlib.nullcontext() as window:
             counts = predict(segmenter, inputs, results, painter, console, window, batch, threads, max_frames)
@@ -75,6 +78,8 @@ def run_prediction(
 def _show_legend(classes: ClassMap, console: rich.console.Console) -> None:
     if console.is_terminal:
         legend = rich.text.Text()
-        for name, (red, green, blue) in zip(classes.names, classes.colors, strict=True):
+        for name, (red, green, blue) in zip(
+            classes.names, overlay_palette(classes)[: len(classes)].tolist(), strict=True
+        ):
             legend.append("\u2588\u2588 ", f"rgb({red},{green},{blue})").append(f"{name}  ")
         console.print(legend)

@@ -23,6 +23,8 @@ _WRITE = flags.DEFINE_list(
     "write", ["overlay"], "Results to write: overlay, colors, train_ids, label_ids (of Cityscapes); empty: none."
 )
 _OPACITY = flags.DEFINE_float("opacity", 0.5, "Opacity of the colours over the image, 0 to 1.")
+_OUTLINES = flags.DEFINE_bool("outlines", True, "Draw a line of one pixel between classes in overlays.")
+_LEGEND = flags.DEFINE_bool("legend", False, "Draw the names and colours of the classes that occur into overlays.")
 _SHOW = flags.DEFINE_bool("show", False, "Show the results in a window; q closes it.")
 _BATCH = flags.DEFINE_integer("batch", 1, "Largest number of images in a batch; images of one size share a batch.")
 _THREADS = flags.DEFINE_integer("threads", 4, "Number of reader threads, and of writer threads.")
@@ -45,6 +47,8 @@ def main(*images: str) -> None:
         output=pathlib.Path(_OUTPUT.value),
         kinds=[kind for kind in _WRITE.value if kind],
         opacity=_OPACITY.value,
+        outlines=_OUTLINES.value,
+        legend=_LEGEND.value,
         show=_SHOW.value,
         batch=_BATCH.value,
         threads=_THREADS.value,

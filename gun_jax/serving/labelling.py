@@ -15,6 +15,7 @@ from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
 from gun_jax.prediction.segmenter import Segmenter, Size
 from gun_jax.visualisation import offset_colors
+from gun_jax.visualisation.palettes import overlay_palette
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")  # Pillow's names
 _CAMERA_SIZE = 480, 640
@@ -57,7 +58,8 @@ class Labeller:
 
     def facts(self) -> dict[str, Any]:
         """Classes and limits for the page, as JSON values."""
-        classes = zip(self._segmenter.classes.names, self._segmenter.classes.colors, strict=True)
+        names = self._segmenter.classes.names
+        classes = zip(names, overlay_palette(self._segmenter.classes)[: len(names)].tolist(), strict=True)
         return {
             "classes": [{"name": name, "color": color} for name, color in classes],
             "frame_pixels": self._segmenter.max_pixels,

@@ -1,12 +1,14 @@
 """Colours of label maps, offsets and errors."""
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from gun_jax.data.classes import IGNORE, ClassMap
 from gun_jax.errors import InputError
+from gun_jax.visualisation.layout import WHITE, border, color_key
 
 # Full colour is at least this length, in low-resolution pixels: an untrained table is white, not noise.
 _MIN_FULL_LENGTH = 0.1
@@ -18,6 +20,64 @@ VERDICTS = {
     "both wrong": (255, 196, 0),
     "ignored": (0, 0, 0),
 }
+
+
+# CamVid's own colours are dark and alike over an image. These differ by at least 25 in CIELAB from each other.
+_CAMVID_OVERLAY = {
+    "sky": (125, 200, 255),
+    "building": (240, 150, 60),
+    "pole": (255, 255, 255),
+    "road": (140, 80, 190),
+    "pavement": (255, 130, 210),
+    "tree": (50, 170, 70),
+    "sign": (255, 225, 20),
+    "fence": (130, 85, 45),
+    "car": (35, 70, 255),
+    "pedestrian": (255, 0, 50),
+    "bicyclist": (0, 235, 215),
+}
+_OUTLINE = (20, 20, 20)
+
+
+def overlay_palette(classes: ClassMap) -> np.ndarray:
+    """Colours for overlays: uint8 (256, 3), those of the classes, but for CamVid some that are easier to tell apart."""
+    palette = classes.palette().copy()
+    if classes.names == tuple(_CAMVID_OVERLAY):
+        palette[: len(classes)] = list(_CAMVID_OVERLAY.values())
+    return palette
+
+
+def draw_outlines(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Draws a dark line of one pixel between classes, on a copy of an image, uint8 (H, W, 3)."""
+    lines = np.zeros(labels.shape, bool)
+    lines[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    lines[:-1] |= labels[:-1] != labels[1:]
+    return np.where(lines[..., None], np.array(_OUTLINE, np.uint8), image)
+
+
+def draw_legend(image: np.ndarray, labels: np.ndarray, names: Sequence[str], palette: np.ndarray) -> np.ndarray:
+    """Draws the colours and names of the classes that occur, the largest first, over the bottom of an image.
+
+    Args:
+      image: uint8 (H, W, 3) RGB.
+      labels: integer (H, W), train ids.
+      names: of the classes.
+      palette: uint8 (256, 3).
+
+    Returns:
+      A copy, uint8 (H, W, 3). An image that is too small for the legend's first line has none.
+    """
+    counts = np.bincount(labels.ravel(), minlength=256)[: len(names)]
+    entries = [(names[index], tuple(palette[index].tolist())) for index in np.argsort(-counts) if counts[index]]
+    height, width = image.shape[:2]
+    letters = max(9, min(height, width) // 32)
+    key = color_key(entries, width - 2 * letters, letters) if entries and width > 10 * letters else None
+    if key is None or key.shape[0] + letters > height:
+        return image
+    key = border(key, letters // 2, WHITE)[:, :width]
+    drawn = image.copy()
+    drawn[-key.shape[0] :, : key.shape[1]] = key
+    return drawn
 
 
 def colorize(labels: np.ndarray, classes: ClassMap) -> np.ndarray:

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from absl import flags
 
-from gun_jax.data.augment import ColorJitter, LightingJitter, RandomCrop, RandomFlip, RandomScale, color_covariance
+from gun_jax.data.appearance import (
+    Blur,
+    ColorJitter,
+    GammaJitter,
+    Grey,
+    JpegArtefacts,
+    LightingJitter,
+    Noise,
+    color_covariance,
+)
+from gun_jax.data.augment import RandomCrop, RandomFlip, RandomScale
 from gun_jax.data.classes import CAMVID
 from gun_jax.data.pipeline import augmentations, training_batches
 from gun_jax.errors import InputError
@@ -42,13 +52,20 @@ def settings(**changes):
         "flip": False,
         "color_jitter": 0.0,
         "lighting_jitter": 0.0,
+        "gamma_jitter": 0.0,
+        "blur": 0.0,
+        "noise": 0.0,
+        "grey": 0.0,
+        "jpeg_quality": 0,
+        "rare_crops": 0.0,
     }
     return types.SimpleNamespace(
         **plain | {"workers": 0, "threads": 4, "prefetch": 8, "on_bad_record": "stop"} | changes
     )
 
 
-AUGMENTED = {"random_scale": (0.5, 2.0), "crop": (6, 6), "flip": True}
+AUGMENTED = {"random_scale": (0.5, 2.0), "crop": (6, 6), "flip": True, "gamma_jitter": 0.3, "blur": 1.0, "noise": 5.0,
+             "grey": 0.2, "jpeg_quality": 40, "rare_crops": 0.5}  # fmt: skip
 
 
 def batches(count, source=None, batch_size=4, seed=0, start=0, process=(0, 1), **changes):
@@ -103,7 +120,10 @@ def test_image_and_label_stay_aligned_through_all_augmentations_but_scale():
 
 def test_the_augmentations_are_those_of_the_settings_in_the_order_scale_crop_flip_colours():
     source = Numbered(10)
-    assert augmentations(settings(**AUGMENTED), source) == [RandomScale(0.5, 2.0), RandomCrop((6, 6)), RandomFlip()]
+    place = [RandomScale(0.5, 2.0), RandomCrop((6, 6), 0.5), RandomFlip()]
+    assert augmentations(settings(**AUGMENTED), source) == [
+        *place, GammaJitter(0.3), Grey(0.2), Blur(1.0), Noise(5.0), JpegArtefacts(40)
+    ]  # fmt: skip
     assert augmentations(settings(crop=(3, 5)), source) == [RandomCrop((3, 5))]
     assert augmentations(settings(), source) == []
     assert augmentations(settings(color_jitter=0.4, flip=True), source) == [RandomFlip(), ColorJitter(0.4)]
