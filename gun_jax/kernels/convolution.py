@@ -33,6 +33,10 @@ def convolve_on_cpu(x: jax.Array, kernel: jax.Array, stride: int, padding: int, 
     onednn = onednn_for(x, kernel)
     if _suits_winograd(x, kernel, stride, padding, dilation, MIN_CHANNELS_WINOGRAD_ONEDNN if onednn else None):
         return _by_winograd(x, kernel, dilation, onednn.multiply if onednn else winograd.multiply)
+    if onednn and (kernel.shape[0], stride, padding) == (1, 1, 0):
+        # Its matrix product reads the kernel as it is, its convolution reorders the kernel in each call.
+        product = onednn.multiply(x.reshape(1, -1, x.shape[-1]), kernel[0], 2, 1)
+        return product.reshape(*x.shape[:-1], kernel.shape[-1])
     if onednn:
         return onednn.convolve(x, kernel, stride, padding, dilation)
     most, block = PACKED.get(kernel.shape[0], (0, 0))
