@@ -17,9 +17,10 @@ from reference_programs import run_program
 from reference_videos import read_video, scenes, write_image, write_video
 
 import gun_jax
+from gun_jax.errors import InputError
 from gun_jax.prediction.segmenter import Segmenter
 from gun_jax.runs.loading import load_checkpoint
-from gun_jax.weights.pretrained import FOLDER
+from gun_jax.weights.pretrained import MODELS, folder_of
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
 LABELLED = "--write=overlay,train_ids", "--output=out", "street.jpg", "shots", "drive.mp4", "gone.png"
@@ -32,6 +33,8 @@ BAD_INPUT = {
     ("--write=labels", "street.jpg"): "--write 'labels'; expected one of overlay",
     ("--write=label_ids", "street.jpg"): "use train_ids",
     ("--workdir=gone", "street.jpg"): "gone holds no run",
+    ("--workdir=gone", "--model=fast", "street.jpg"): "--workdir=gone and --model=fast name two networks",
+    ("--step=last", "street.jpg"): "--step is 'last'; expected the number of a step, or best",
     ("--opacity=2", "street.jpg"): "--opacity is 2.0",
     ("--show", "street.jpg"): "--show needs",
     ("gone.jpg",): "1 of 1 inputs were unreadable",
@@ -122,7 +125,7 @@ def test_the_summary_counts_images_and_names_the_results(labelled):
 def test_the_pretrained_model_is_the_default_and_is_named(place, done):
     result = done["pretrained"]
     assert result.returncode == 0, result.stderr
-    assert "using the pretrained model (11 CamVid classes)" in result.stdout
+    assert "using the pretrained model fast (11 CamVid classes)" in result.stdout
     assert sorted(path.name for path in (place / "predictions").iterdir()) == ["street_overlay.jpg"]
 
 
@@ -155,8 +158,15 @@ def test_ctrl_c_keeps_the_video_so_far(place, tmp_path, random_run):
     assert 0 < len(read_video(tmp_path / "out" / "long_overlay.mp4")[0]) < 1800
 
 
-def test_the_pretrained_model_is_small():
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 4e6
+@pytest.mark.parametrize("name", MODELS)
+def test_a_pretrained_model_is_small_and_has_a_card(name):
+    assert sum(path.stat().st_size for path in folder_of(name).iterdir()) < 8e6
+    assert f"`{name}`" in (folder_of(name) / "MODEL_CARD.md").read_text()
+
+
+def test_an_unknown_pretrained_model_is_refused_with_those_that_exist():
+    with pytest.raises(InputError, match=r"^load_pretrained: name 'best'; expected .*fast, accurate, camvid_narrow"):
+        gun_jax.load_pretrained("best")
 
 
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no virtual screen: install Xvfb")

@@ -31,7 +31,7 @@ def workdir(tmp_path):
 
 @pytest.mark.parametrize("name", ["run", "pretrained_model"])
 def test_labels_are_those_of_version_0_1(workdir, name):
-    model, variables, _ = gun_jax.load_run(workdir) if name == "run" else gun_jax.load_pretrained()
+    model, variables, _ = gun_jax.load_run(workdir) if name == "run" else gun_jax.load_pretrained("camvid_narrow")
     image = np.random.default_rng(0).integers(0, 256, (1, 8, 16, 3), np.uint8).repeat(8, 1).repeat(8, 2)
     labels = jax.jit(lambda image: model.apply(variables, gun_jax.normalise(image), method="predict"))(image)
     expected = np.load(workdir / f"labels_of_{name}.npy")
