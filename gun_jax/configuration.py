@@ -116,8 +116,9 @@ _PARTS = "parts and factors, e.g. 'encode=0.25,gum=10'; or ''"
 # fmt: off
 SETTINGS = {
     "seed": Setting(0, "seed of parameters, order of images and augmentation", minimum=0, maximum=MAX_STEPS),
-    "init": Setting("", "initial weights: the file of a published DRN, e.g. drn_d_22-4bd2f8ea.pth, for the encoder; or "
-                    "the workdir of another run, for all parts of equal shapes; '': random numbers"),
+    "init": Setting("", "initial weights: 'imagenet' for an EfficientNet; the file of a published DRN, e.g. "
+                    "drn_d_22-4bd2f8ea.pth, for its encoder; a pretrained model's name, or the workdir of another run, "
+                    "for all parts of equal shapes; '': random numbers"),
     "epochs": Setting(250.0, "length of the training", above=0),
     "steps": Setting(0, "length of the training in steps; 0: `epochs` decides", minimum=0, maximum=MAX_STEPS),
     "batch_size": Setting(8, "images in a batch, over all devices", above=0, maximum=2**16),

@@ -16,6 +16,7 @@ from gun_jax.models.efficientnet import VARIANTS as EFFICIENTNETS
 from gun_jax.runs.loading import load_checkpoint
 from gun_jax.weights.drn import load_drn_weights, start_from_drn
 from gun_jax.weights.imagenet import load_imagenet_weights, start_from_imagenet
+from gun_jax.weights.pretrained import MODELS, folder_of
 
 _PRETRAINED_RATE = 0.001  # the paper's, from ImageNet weights
 
@@ -34,7 +35,7 @@ def starting_point(config: ConfigDict) -> Callable[[dict[str, Any]], dict[str, A
                 "or the file of a published DRN, e.g. drn_d_22-4bd2f8ea.pth"
             )
         return functools.partial(start_from_imagenet, weights=load_imagenet_weights(config.model.encoder))
-    path = pathlib.Path(config.init).expanduser()
+    path = folder_of(config.init) if config.init in MODELS else pathlib.Path(config.init).expanduser()
     if path.is_dir():
         other = load_checkpoint(path)
         for name in ("encoder", "variant"):
