@@ -14,6 +14,11 @@
 #include "oneapi/dnnl/dnnl.hpp"
 #include "xla/ffi/api/ffi.h"
 
+extern "C" {  // of the OpenMP library that oneDNN is linked with
+int omp_get_max_threads(void);
+void omp_set_num_threads(int);
+}
+
 namespace {
 
 namespace ffi = xla::ffi;
@@ -56,6 +61,20 @@ Compiled Once(const std::vector<int64_t>& key, Compile compile) {
   auto found = all.find(key);
   if (found == all.end()) found = all.emplace(key, compile()).first;
   return found->second;
+}
+
+// Threads that wait for each other at the end of a small operation cost more than they save. oneDNN wants as many when
+// it compiles a primitive as when it runs it.
+void UseThreadsFor(int64_t multiply_adds) {
+  constexpr int64_t kSmall = 1 << 24;  // about half a millisecond
+  static const int all = omp_get_max_threads();  // OMP_NUM_THREADS, or the cores
+  omp_set_num_threads(multiply_adds < kSmall ? 1 : all);
+}
+
+int64_t Product(Sizes sizes) {
+  int64_t product = 1;
+  for (int64_t size : sizes) product *= size;
+  return product;
 }
 
 struct Geometry {
@@ -105,6 +124,7 @@ void Convolution(Operation operation, const Array& input, const Array& kernel, c
   for (Sizes sizes : {input.dimensions(), kernel.dimensions(), output.dimensions()}) {
     key.insert(key.end(), sizes.begin(), sizes.end());
   }
+  UseThreadsFor(Product(output.dimensions()) * Product(kernel.dimensions()) / kernel.dimensions()[3]);
   const Compiled compiled = Once(key, [&] {
     return CompileConvolution(operation, input.dimensions(), kernel.dimensions(), output.dimensions(), g);
   });
@@ -126,6 +146,7 @@ void Convolution(Operation operation, const Array& input, const Array& kernel, c
 void Multiply(const Array& left, const Array& right, const Array& result, bool left_turned, bool right_turned) {
   std::vector<int64_t> key{kMultiply, left_turned, right_turned};
   for (Sizes sizes : {left.dimensions(), right.dimensions()}) key.insert(key.end(), sizes.begin(), sizes.end());
+  UseThreadsFor(Product(result.dimensions()) * left.dimensions()[left_turned ? 1 : 2]);
   const Compiled compiled = Once(key, [&]() -> Compiled {
     const Sizes l = left.dimensions(), to = result.dimensions();
     const int64_t inner = left_turned ? l[1] : l[2];
