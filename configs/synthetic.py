@@ -4,8 +4,8 @@
     python evaluate.py --workdir=runs/demo --panels=8
 
 It starts from the included model camvid_narrow, which knows real streets: fewer drawn scenes teach it as much.
-Hardware: 2 CPU cores, 2 to 5 minutes for 720 steps.
-Expect: DEMO % mIoU (19 classes) and ACC % pixel accuracy on 64 scenes that are not trained on; see docs/results.md.
+Hardware: 2 CPU cores (AMD EPYC) with oneDNN, 3 minutes for 720 steps and the evaluation.
+Expect: 56.9 % mIoU (19 classes) and 85.0 % pixel accuracy on 64 scenes that are not trained on; see docs/results.md.
 """
 
 from gun_jax.configuration import ConfigDict, default_config
