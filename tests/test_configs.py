@@ -9,6 +9,7 @@ import pytest
 
 import gun_jax
 from gun_jax import configuration
+from gun_jax.errors import InputError
 from gun_jax.training.optimizer import learning_rate
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
@@ -16,8 +17,8 @@ FILES = sorted((ROOT / "configs").glob("*.py"))
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
-def load(name):
-    return runpy.run_path(str(ROOT / "configs" / name))["get_config"]()
+def load(name, *variant):
+    return runpy.run_path(str(ROOT / "configs" / name))["get_config"](*variant)
 
 
 def docstring(path):
@@ -49,8 +50,10 @@ def test_a_config_s_docstring_says_the_command_that_runs_it(path):
 
 @every_file
 def test_a_config_s_docstring_evaluates_the_workdir_that_it_trains(path):
-    workdirs = re.findall(r"--workdir=(\S+)", docstring(path))
-    assert len(set(workdirs)) == 1 and len(workdirs) >= 2
+    trained, evaluated = (
+        set(re.findall(rf"python {program}\.py .*--workdir=(\S+)", docstring(path))) for program in ("train", "evaluate")
+    )
+    assert evaluated and evaluated <= trained
 
 
 @pytest.mark.parametrize(
@@ -97,3 +100,26 @@ def test_camvid_trains_for_40_epochs_at_least():
 def test_the_demo_needs_no_data_and_scores_64_scenes_that_it_does_not_train_on():
     data = load("synthetic.py").data
     assert (data.source, data.synthetic_val, data.eval_split, data.train_split) == ("synthetic", 64, "val", "train")
+
+
+@pytest.mark.parametrize("name", ["camvid.py", "camvid_narrow.py", "camvid_lite0.py"])
+def test_a_fold_leaves_one_drive_out_and_changes_nothing_else(name):
+    whole, fold = load(name), load(name, "fold=0006R0")
+    changed = {
+        setting: configuration.setting(fold, setting)
+        for setting in configuration.setting_names(whole)
+        if configuration.setting(fold, setting) != configuration.setting(whole, setting)
+    }
+    assert changed == {"data.train_split": "train@-0006R0", "data.eval_split": "train@0006R0"}
+
+
+@pytest.mark.parametrize("variant", ["0006R0", "fold=", "drive=0006R0"])
+def test_a_fold_of_another_form_is_refused(variant):
+    with pytest.raises(InputError, match=rf"^variant '{variant}'; expected fold=DRIVE, e\.g\. fold=0006R0$"):
+        load("camvid.py", variant)
+
+
+def test_the_fast_model_of_a_fold_starts_from_the_model_of_that_fold():
+    config = load("camvid_lite0.py", "fast,fold=0006R0")
+    assert (config.init, config.data.train_split) == ("runs/camvid_lite0-fold=0006R0", "train@-0006R0")
+    assert config.model.logits_stride == load("camvid_lite0.py", "fast").model.logits_stride == 8

@@ -95,6 +95,42 @@ def test_camvid_pairs_its_folders_and_ignores_what_is_void(tmp_path):
     np.testing.assert_array_equal(source[0]["label"], np.where(values == 11, 255, values))
 
 
+# A part of a split
+
+
+@pytest.fixture
+def drives(tmp_path):
+    """CamVid's training split with five frames of three drives."""
+    for name in ("0001TP_01", "0006R0_01", "0006R0_02", "0016E5_01", "0016E5_02"):
+        image(tmp_path / "train" / f"{name}.png")
+        label(tmp_path / "trainannot" / f"{name}.png", range(12))
+    return settings("camvid", dir=str(tmp_path))
+
+
+@pytest.mark.parametrize("drive", ["0001TP", "0006R0", "0016E5"])
+def test_a_drive_and_all_others_are_the_two_parts_of_a_split(drives, drive):
+    every = ids(load_source(drives, "train"))
+    assert ids(load_source(drives, f"train@{drive}")) == [name for name in every if name.startswith(drive)]
+    assert ids(load_source(drives, f"train@-{drive}")) == [name for name in every if not name.startswith(drive)]
+
+
+def test_the_parts_of_a_split_are_other_data_than_the_split(drives):
+    sources = [load_source(drives, split) for split in ("train", "train@0006R0", "train@-0006R0")]
+    assert len({source.identity for source in sources}) == 3
+
+
+@pytest.mark.parametrize("part", ["0006R", "-0006R", "-"])
+def test_a_drive_that_there_is_not_is_refused_with_those_there_are(drives, part):
+    message = refusal(load_source, drives, f"train@{part}")
+    assert f"has no part '{part}'; expected one of 0001TP, 0006R0, 0016E5, or one with - before it" in message
+
+
+def test_a_part_of_cityscapes_is_a_city_and_is_not_checked_to_be_whole(cityscapes):
+    whole = settings("cityscapes", dir=str(cityscapes), partial=False)
+    assert ids(load_source(whole, "train@-ulm")) == ["bochum/bochum_000000_000313"]
+    assert "found 2 of the 2975" in refusal(load_source, whole, "train")
+
+
 # A folder of one's own
 
 
