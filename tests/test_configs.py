@@ -51,7 +51,8 @@ def test_a_config_s_docstring_says_the_command_that_runs_it(path):
 @every_file
 def test_a_config_s_docstring_evaluates_the_workdir_that_it_trains(path):
     trained, evaluated = (
-        set(re.findall(rf"python {program}\.py .*--workdir=(\S+)", docstring(path))) for program in ("train", "evaluate")
+        set(re.findall(rf"python {program}\.py .*--workdir=(\S+)", docstring(path)))
+        for program in ("train", "evaluate")
     )
     assert evaluated and evaluated <= trained
 
