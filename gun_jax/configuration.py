@@ -233,6 +233,21 @@ SETTINGS = {
 }
 # fmt: on
 
+# None of them decides what is learned.
+FREE_SETTINGS = (
+    "eval_every_epochs",
+    "checkpoint_every_epochs",
+    "keep_checkpoints",
+    "log_every_steps",
+    "data.dir",
+    "data.partial",
+    "data.workers",
+    "data.threads",
+    "data.prefetch",
+    "data.on_bad_record",  # a run that a bad record did not stop has met none
+    "max_bad_steps",
+)
+
 
 def leave_out(config: ConfigDict, fold: str) -> None:
     """Trains on the training split without one drive, and evaluates on that drive.

@@ -9,7 +9,7 @@ from gun_jax.runs.workdir import save_config
 CLASSES = ClassMap(("road", "sky"), ((1, 2, 3), (4, 5, 6)))
 
 
-def write_run(workdir, miou=0.5, trained=4, parameters=1234567, losses=(2.0, 1.5), **settings):
+def write_run(workdir, miou=0.5, trained=4, parameters=1234567, losses=(2.0, 1.5), split="val", **settings):
     """`trained` epochs of four steps; a report every two steps, an evaluation every epoch."""
     config = default_config()
     config.epochs = 4.0
@@ -23,12 +23,12 @@ def write_run(workdir, miou=0.5, trained=4, parameters=1234567, losses=(2.0, 1.5
         if step % 4 == 0:
             part = step / (4 * trained)
             scores = {"miou": miou * part, "accuracy": 0.9, "iou/road": miou, "iou/sky": None}
-            rows.append({"step": step, "epoch": step / 4} | {f"val/{name}": value for name, value in scores.items()})
+            rows.append({"step": step, "epoch": step / 4} | {f"{split}/{name}": value for name, value in scores.items()})
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return workdir
 
 
 def write_evaluation(workdir, name="val", step=16, miou=0.25):
     (workdir / "evaluation").mkdir(exist_ok=True)
-    report = {"split": "val", "step": step, "images": 3, "miou": miou, "accuracy": 0.75, "iou": {"road": miou}}
+    report = {"split": "val", "step": step, "images": 3, "miou": miou, "accuracy": 0.75, "iou": {"road": miou / 2}}
     (workdir / "evaluation" / f"{name}.json").write_text(json.dumps(report))

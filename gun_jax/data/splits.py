@@ -39,6 +39,15 @@ def name_and_part(split: str) -> tuple[str, str]:
     return name, part
 
 
+def left_out(train_split: str, eval_split: str) -> str:
+    """The part that is left out of the training and evaluated on: "0006R0" of "train@-0006R0" and "train@0006R0".
+
+    "" if the splits are not of this form.
+    """
+    (train, rest), (evaluated, part) = name_and_part(train_split), name_and_part(eval_split)
+    return part if train == evaluated and part and rest == f"-{part}" else ""
+
+
 def in_part(names: Sequence[str], part: str, folder: pathlib.Path) -> list[str]:
     """The images of a part of a split, e.g. of one drive, or of all others: for leaving one drive out.
 

@@ -1,6 +1,7 @@
 """Compares runs: the settings that differ, scores, parameters, speed.
 
     python runs.py [runs/a runs/b ...] [--sort=miou] [--classes]
+    python runs.py --mean [--classes]
     python runs.py --curves=curves.png --csv=runs.csv --markdown=runs.md
 
 Installed, the command is gun-runs. By default it compares all runs in runs/. Unreadable runs are reported and skipped;
@@ -23,13 +24,17 @@ _PIPED = 160  # characters in a line that goes to a file or another program
 
 _SORT = flags.DEFINE_enum("sort", "name", list(SORTS), "Criterion of the order; the best run comes first.")
 _CLASSES = flags.DEFINE_bool("classes", False, "Show the IoU of each class.")
-_CSV = flags.DEFINE_string("csv", None, "CSV file for the table, with one row per run.")
-_MARKDOWN = flags.DEFINE_string("markdown", None, "Markdown file for the table, with one row per run.")
+_MEAN = flags.DEFINE_bool(
+    "mean", False, "Show runs that differ only in their seed and in the drive left out as one: mean and spread."
+)
+_CSV = flags.DEFINE_string("csv", None, "CSV file for the table, with one row per run or group.")
+_MARKDOWN = flags.DEFINE_string("markdown", None, "Markdown file for the table, with one row per run or group.")
 _CURVES = flags.DEFINE_string("curves", None, "PNG file for the learning curves of all runs.")
 
 
 def main(*folders: str) -> None:
     from gun_jax.runs.comparison import as_csv, as_markdown, compare, names_of, sort_runs
+    from gun_jax.runs.groups import compare_groups, group_runs
     from gun_jax.runs.reading import find_workdirs, read_run
     from gun_jax.runs.screen import show
     from gun_jax.system.files import atomic_write
@@ -45,16 +50,20 @@ def main(*folders: str) -> None:
         print(f"{command_line.program()}: {problem}", file=sys.stderr)
     if runs:
         runs = sort_runs(runs, _SORT.value)
-        names, columns = names_of(runs), compare(runs, _CLASSES.value)
+        if _MEAN.value:
+            groups = group_runs(runs, _SORT.value)
+            rows, columns = [group.name for group in groups], compare_groups(groups, _CLASSES.value)
+        else:
+            rows, columns = names_of(runs), compare(runs, _CLASSES.value)
         width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPED
-        show(rich.console.Console(highlight=False, markup=False, width=width), names, columns)
+        show(rich.console.Console(highlight=False, markup=False, width=width), rows, columns)
         for file, text in ((_CSV.value, as_csv), (_MARKDOWN.value, as_markdown)):
             if file:
-                atomic_write(file, text(names, columns))
+                atomic_write(file, text(rows, columns))
         if _CURVES.value:
             from gun_jax.visualisation import comparison_figure  # Matplotlib loads slowly
 
-            comparison_figure({name: run.rows for name, run in zip(names, runs, strict=True)}, _CURVES.value)
+            comparison_figure({name: run.rows for name, run in zip(names_of(runs), runs, strict=True)}, _CURVES.value)
     if problems:
         sys.exit(command_line.BAD_INPUT)
 

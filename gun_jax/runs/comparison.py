@@ -32,6 +32,10 @@ class Column:
         """The values as text."""
         return [self._shown(value) for value in self.values]
 
+    def plain(self) -> list["Column"]:
+        """The same values as columns of single numbers, for CSV files."""
+        return [self]
+
     def _shown(self, value: Any) -> str:
         if value is None:
             return "-"
@@ -57,19 +61,20 @@ def sort_runs(runs: Sequence[Run], by: str) -> list[Run]:
     """
     if by not in SORTS:
         raise InputError(f"--sort is {by!r}; expected {one_of(by, SORTS)}")
+    return sorted(runs, key=lambda run: sort_key(run, by))
+
+
+def sort_key(run: Run, by: str) -> tuple[bool, float]:
+    """Smaller for a run that comes first; equal for all by "name"."""
     if by == "name":
-        return list(runs)
-
-    def key(run: Run) -> tuple[bool, float]:
-        value = {
-            "loss": run.loss,
-            "step": run.step,
-            "parameters": run.parameters,
-            "speed": run.images_per_second,
-        }.get(by, run.scores.get(by))
-        return value is None, (-1 if SORTS[by] else 1) * (value or 0)
-
-    return sorted(runs, key=key)
+        return False, 0.0
+    value = {
+        "loss": run.loss,
+        "step": run.step,
+        "parameters": run.parameters,
+        "speed": run.images_per_second,
+    }.get(by, run.scores.get(by))
+    return value is None, (-1 if SORTS[by] else 1) * (value or 0)
 
 
 def compare(runs: Sequence[Run], classes: bool = False) -> list[Column]:
@@ -80,17 +85,17 @@ def compare(runs: Sequence[Run], classes: bool = False) -> list[Column]:
         Column("step", [run.step for run in runs]),
         Column("epoch", [float(run.epoch) for run in runs], 1),
         Column("finished", [run.finished for run in runs]),
-        Column("mIoU %", [_percent(run.scores.get("miou")) for run in runs], 1),
-        Column("accuracy %", [_percent(run.scores.get("accuracy")) for run in runs], 1),
+        Column("mIoU %", [percent(run.scores.get("miou")) for run in runs], 1),
+        Column("accuracy %", [percent(run.scores.get("accuracy")) for run in runs], 1),
         Column("loss", [run.loss for run in runs], 3),
     ]
     if classes:
         every = dict.fromkeys(name for run in runs for name in run.classes)
-        columns += [Column(f"{name} %", [_percent(run.scores.get(f"iou/{name}")) for run in runs], 1) for name in every]
+        columns += [Column(f"{name} %", [percent(run.scores.get(f"iou/{name}")) for run in runs], 1) for name in every]
     for file in dict.fromkeys(name for run in runs for name in run.evaluations):
         reports = [run.evaluations.get(file, {}) for run in runs]
-        columns.append(Column(f"evaluation/{file} mIoU %", [_percent(report.get("miou")) for report in reports], 1))
-        columns.append(Column(f"evaluation/{file} accuracy %", [_percent(one.get("accuracy")) for one in reports], 1))
+        columns.append(Column(f"evaluation/{file} mIoU %", [percent(report.get("miou")) for report in reports], 1))
+        columns.append(Column(f"evaluation/{file} accuracy %", [percent(one.get("accuracy")) for one in reports], 1))
         if any(report and report["step"] != run.step for report, run in zip(reports, runs, strict=True)):
             columns.append(Column(f"evaluation/{file} step", [report.get("step") for report in reports]))
     columns.append(Column("parameters, millions", [run.parameters / 1e6 for run in runs], 2))
@@ -100,6 +105,7 @@ def compare(runs: Sequence[Run], classes: bool = False) -> list[Column]:
 
 def as_csv(names: Sequence[str], columns: Sequence[Column]) -> str:
     """One row for each run: numbers with all their digits; empty where a value is unknown."""
+    columns = [plain for column in columns for plain in column.plain()]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", *(column.heading for column in columns)])
@@ -116,5 +122,6 @@ def as_markdown(names: Sequence[str], columns: Sequence[Column]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
 
 
-def _percent(fraction: float | None) -> float | None:
+def percent(fraction: float | None) -> float | None:
+    """100 times a fraction; None stays."""
     return None if fraction is None else 100 * fraction

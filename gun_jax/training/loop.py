@@ -14,6 +14,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from gun_jax import configuration
+from gun_jax.configuration import FREE_SETTINGS
 from gun_jax.data.classes import ClassMap
 from gun_jax.data.pipeline import training_batches
 from gun_jax.data.sources import Source, find_data_dir, load_source
@@ -34,21 +35,7 @@ from gun_jax.training.state import TrainState, create_state
 from gun_jax.training.step import batch_sharding, data_mesh, make_train_step, replicated
 from gun_jax.training.step_log import StepLog
 
-# Settings that may change when a run resumes: none of them decides what is learned.
-_FREE = (
-    "eval_every_epochs",
-    "checkpoint_every_epochs",
-    "keep_checkpoints",
-    "log_every_steps",
-    "data.dir",
-    "data.partial",
-    "data.eval_split",
-    "data.workers",
-    "data.threads",
-    "data.prefetch",
-    "data.on_bad_record",  # a run that a bad record did not stop has met none
-    "max_bad_steps",
-)
+_FREE = (*FREE_SETTINGS, "data.eval_split")  # may change when a run resumes
 
 Score = Callable[[dict[str, Any], Source], ConfusionMatrix]
 

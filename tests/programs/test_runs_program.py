@@ -62,6 +62,13 @@ def test_named_runs_alone_and_their_files(place, tmp_path):
     assert cv2.imread(str(tmp_path / "curves.png")).shape[2] == 3
 
 
+def test_the_mean_shows_a_row_for_each_recipe(place, tmp_path):
+    result = run("runs/fast", "runs/slow", "--mean", "--sort=miou", f"--csv={tmp_path}/runs.csv", cwd=place)
+    assert (result.returncode, result.stderr) == (0, "")
+    rows = list(csv.DictReader((tmp_path / "runs.csv").open()))
+    assert [(row["run"], row["runs"], row["mIoU %"]) for row in rows] == [("fast", "1", "50.0"), ("slow", "1", "25.0")]
+
+
 def test_without_any_run_it_says_where_it_looked(tmp_path):
     result = run(cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
