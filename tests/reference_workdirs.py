@@ -23,7 +23,9 @@ def write_run(workdir, miou=0.5, trained=4, parameters=1234567, losses=(2.0, 1.5
         if step % 4 == 0:
             part = step / (4 * trained)
             scores = {"miou": miou * part, "accuracy": 0.9, "iou/road": miou, "iou/sky": None}
-            rows.append({"step": step, "epoch": step / 4} | {f"{split}/{name}": value for name, value in scores.items()})
+            rows.append(
+                {"step": step, "epoch": step / 4} | {f"{split}/{name}": value for name, value in scores.items()}
+            )
     (workdir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return workdir
 

@@ -1,28 +1,26 @@
 """Evaluation of a trained network: scores on the screen and in a file, panels, boundaries and the report."""
 
-import contextlib
 import functools
 import json
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import rich.console
-import rich.progress
 from ml_collections import ConfigDict
 
 from gun_jax.data.classes import CITYSCAPES, ClassMap
 from gun_jax.data.sources import Source, load_source
 from gun_jax.errors import InputError
 from gun_jax.evaluation.per_image import PerImageScores
-from gun_jax.evaluation.score_table import score_table
-from gun_jax.evaluation.scoring import ONE_VIEW, Each, Label, Views, make_scorer, score_labels
+from gun_jax.evaluation.scoring import Each, Label, make_scorer, score_labels
+from gun_jax.evaluation.screen import progress, say, show_scores
 from gun_jax.evaluation.submission import check_folder, write_submission
+from gun_jax.evaluation.views import ONE_VIEW, Views
 from gun_jax.metrics.boundary_iou import BoundaryIoU
 from gun_jax.metrics.cityscapes import InstanceCounts, cityscapes_scores
-from gun_jax.metrics.confusion import ConfusionMatrix, none_for_nan
+from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.runs.checkpoints import saved_steps
 from gun_jax.runs.loading import Trained, load_checkpoint, single_image_predictor
 from gun_jax.runs.rows import read_rows
@@ -31,7 +29,6 @@ from gun_jax.system.distributed import all_reduce_sum, is_main
 from gun_jax.system.files import atomic_write
 
 RUNS = pathlib.Path("runs")
-_CONSOLE = rich.console.Console(highlight=False, markup=False)
 
 
 def newest_run(runs: pathlib.Path = RUNS) -> pathlib.Path:
@@ -62,7 +59,7 @@ def evaluate(
     report_images: int = 4,
     views: Views = ONE_VIEW,
     batch_size: int | None = None,
-    boundary_iou: bool = False,
+    boundary_share: float | None = None,
     each_image: bool = False,
 ) -> dict[str, Any]:
     """Scores a checkpoint on a split, prints the table, and writes `WORKDIR/evaluation/SPLIT.json`.
@@ -79,10 +76,13 @@ def evaluate(
       against: workdirs to compare with in Figure 4, each at its newest checkpoint.
       report: write the page `WORKDIR/evaluation/SPLIT-report.html` (see `gun_jax.evaluation.report`).
       report_images: number of worst images in the report, and of best ones.
-      views: scales, and mirror images, over which the probabilities are averaged.
+      views: scales, mirror images and windows, over which the probabilities are averaged. Panels, trimap and the images
+        of the report show a single view.
       batch_size: of the evaluation; by default that of the training.
-      boundary_iou: add "boundary_miou" and "boundary_iou" (see `gun_jax.metrics.boundary_iou`).
-      each_image: write `WORKDIR/evaluation/SPLIT-images.json`: mIoU and accuracy of each image.
+      boundary_share: add "boundary_miou" and "boundary_iou", with bands of this width, as a share of the diagonal (see
+        `gun_jax.metrics.boundary_iou`).
+      each_image: write `WORKDIR/evaluation/SPLIT-images.json`, mIoU and accuracy of each image, and `SPLIT-images.npz`,
+        their confusion matrices.
 
     Returns:
       The content of the file: "split", "step", "images", "miou" and "accuracy" (0 to 1), "iou" (by class name, 0 to 1;
@@ -109,7 +109,7 @@ def evaluate(
     rows = read_rows(workdir / METRICS) if panels or report else []  # a damaged file is an error before the work
     scorer = make_scorer(trained.model, batch_size or trained.config.batch_size, trained.config.data.threads, views)
     per_image = PerImageScores(len(trained.classes), trimap=report and not trimap) if report or each_image else None
-    boundary = BoundaryIoU(len(trained.classes)) if boundary_iou else None
+    boundary = None if boundary_share is None else BoundaryIoU(len(trained.classes), boundary_share)
     score = functools.partial(scorer, trained.variables, source)
 
     def each(record: dict, prediction: np.ndarray) -> None:
@@ -118,38 +118,34 @@ def evaluate(
         if boundary:
             boundary.update(record["label"], prediction)
 
-    scores = _scores(score, source, split, trained.step, each)
-    if views != ONE_VIEW:
-        scores |= {"scales": list(views.scales), "flip": views.flip}
+    scores = _scores(score, source, split, trained.step, each) | views.told()
     if boundary:
-        by_class = zip(trained.classes.names, map(none_for_nan, boundary.iou()), strict=True)
-        scores |= {"boundary_miou": none_for_nan(boundary.miou()), "boundary_iou": dict(by_class)}
+        scores |= boundary.scores(trained.classes.names)
     folder = workdir / EVALUATION
     _publish(scores, workdir, trained.config, folder / f"{split}.json")
     if per_image and each_image:
-        file = folder / f"{split}-images.json"
-        atomic_write(file, json.dumps(per_image.rows(), indent=2) + "\n")
-        _say(f"wrote {file}")
+        files = per_image.write(folder / split, trained.classes.names, trained.step)
+        say(f"wrote {', '.join(map(str, files))}")
     if trimap:
         from gun_jax.evaluation.boundaries import compare_boundaries  # here and below: Matplotlib and Jinja load slowly
 
-        with _progress("boundaries", len(source)) as advance:
+        with progress("boundaries", len(source)) as advance:
             files = compare_boundaries(networks, source, split, folder, advance)
-        _say(f"wrote {', '.join(map(str, files))}")
+        say(f"wrote {', '.join(map(str, files))}")
     if panels and len(source):
         _draw_panels(trained, source, min(panels, len(source)), folder / split)
         if rows:
             from gun_jax.visualisation import curve_figure
 
             curve_figure(rows, folder / "curves.png")
-            _say(f"drew {folder / 'curves.png'}")
+            say(f"drew {folder / 'curves.png'}")
     if per_image and report:
         from gun_jax.evaluation.report.page import write_report
 
         page, curves = folder / f"{split}-report.html", folder / f"{split}-trimap.json" if trimap else None
-        with _progress("report", min(2 * report_images, len(per_image.images))) as advance:
+        with progress("report", min(2 * report_images, len(per_image.images))) as advance:
             write_report(page, workdir, trained, source, scores, per_image, report_images, curves, advance)
-        _say(f"wrote {page}")
+        say(f"wrote {page}")
     return scores
 
 
@@ -162,6 +158,7 @@ def evaluate_exported(
     split: str | None = None,
     data_dir: str = "",
     partial: bool = False,
+    batch_size: int | None = None,
 ) -> dict[str, Any]:
     """Scores an exported network like `evaluate`, and writes `WORKDIR/evaluation/SPLIT-NAME.json`.
 
@@ -171,7 +168,7 @@ def evaluate_exported(
       label: function from images uint8 (B, H, W, 3) and a size (H', W') to labels int32 (B, H', W').
       classes: classes of the labels.
       step: step of the checkpoint that was exported.
-      split, data_dir, partial: see `evaluate`.
+      split, data_dir, partial, batch_size: see `evaluate`.
 
     Raises:
       InputError: see `evaluate`; also the errors of `label`.
@@ -180,7 +177,8 @@ def evaluate_exported(
     split = split or config.data.eval_split
     source = _open(config, split, data_dir, partial)
     _check_classes(source, classes, exported)
-    score = functools.partial(score_labels, label, len(classes), source, config.batch_size, config.data.threads)
+    batch_size = batch_size or config.batch_size
+    score = functools.partial(score_labels, label, len(classes), source, batch_size, config.data.threads)
     scores = _scores(score, source, split, step)
     _publish(scores, exported, config, workdir / EVALUATION / f"{split}-{exported.stem}.json")
     return scores
@@ -193,11 +191,12 @@ def submit(
     step: int | str | None = None,
     data_dir: str = "",
     partial: bool = False,
+    views: Views = ONE_VIEW,
 ) -> None:
     """Labels a split, "test" by default, for the Cityscapes server; the images need no labels.
 
     Args:
-      workdir, split, step, data_dir, partial: see `evaluate`.
+      workdir, split, step, data_dir, partial, views: see `evaluate`.
       folder: see `gun_jax.evaluation.submission.write_submission`.
 
     Raises:
@@ -207,9 +206,9 @@ def submit(
     trained = load_checkpoint(workdir, step)
     split = split or "test"
     source = _open(trained.config, split, data_dir, partial, labelled=False)
-    with _progress(f"labelling {split} with step {trained.step}", len(source)) as advance:
-        path = write_submission(trained, source, folder, advance)
-    _say(f"wrote {len(source)} images to {folder}/, and {path}")
+    with progress(f"labelling {split} with step {trained.step}", len(source)) as advance:
+        path = write_submission(trained, source, folder, advance, views)
+    say(f"wrote {len(source)} images to {folder}/, and {path}")
 
 
 def _open(config: ConfigDict, split: str, data_dir: str, partial: bool, labelled: bool = True) -> Source:
@@ -228,7 +227,7 @@ def _scores(
 ) -> dict[str, Any]:
     """The scores that `evaluate` returns. `score` calls its argument with each record and its labels; so is `each`."""
     instances = InstanceCounts()
-    with _progress(f"evaluating step {step} on {split}", len(source)) as advance:
+    with progress(f"evaluating step {step} on {split}", len(source)) as advance:
 
         def count(record: dict, prediction: np.ndarray) -> None:
             if "instances" in record:
@@ -255,12 +254,12 @@ def _publish(scores: dict[str, Any], network: pathlib.Path, config: ConfigDict, 
     """Prints the scores and writes them, in the main process."""
     if not is_main():
         return
-    _say(f"{network}, step {scores['step']}: {scores['images']} images of {scores['split']}")
-    _CONSOLE.print(score_table(scores))
+    say(f"{network}, step {scores['step']}: {scores['images']} images of {scores['split']}")
+    show_scores(scores)
     if config.data.source == "cityscapes" and "iiou" not in scores:
-        _say("no iIoU: the data set has no instance ids")
+        say("no iIoU: the data set has no instance ids")
     atomic_write(file, json.dumps(scores, indent=2) + "\n")
-    _say(f"wrote {file}")
+    say(f"wrote {file}")
 
 
 def _draw_panels(trained: Trained, source: Source, count: int, folder: pathlib.Path) -> None:
@@ -268,7 +267,7 @@ def _draw_panels(trained: Trained, source: Source, count: int, folder: pathlib.P
 
     predict = single_image_predictor(trained, "predict_with_offsets")
     shutil.rmtree(folder, ignore_errors=True)  # panels of another step, or of other images
-    with _progress("panels", count) as advance:
+    with progress("panels", count) as advance:
         for index in np.linspace(0, len(source) - 1, count).round().astype(int).tolist():
             record = source[index]
             image, truth, name = record["image"], record["label"], record["id"]
@@ -276,22 +275,4 @@ def _draw_panels(trained: Trained, source: Source, count: int, folder: pathlib.P
             maps = found["bilinear_labels"], found["labels"], found["offsets"]
             write_png(folder / f"{name}.png", panel(image, truth, *maps, source.classes, title=name))
             advance()
-    _say(f"drew {count} panels in {folder}/")
-
-
-def _say(line: str) -> None:
-    _CONSOLE.print(line, soft_wrap=True)
-
-
-@contextlib.contextmanager
-def _progress(description: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on a terminal; gives the function that advances it by one."""
-    columns = (
-        "{task.description}",
-        rich.progress.BarColumn(),
-        rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    hidden = not (_CONSOLE.is_terminal and is_main())
-    with rich.progress.Progress(*columns, console=_CONSOLE, disable=hidden) as progress:
-        yield functools.partial(progress.advance, progress.add_task(description, total=total))
+    say(f"drew {count} panels in {folder}/")

@@ -1,23 +1,20 @@
 """Scores of a network on a data set: images in batches, labels at their own size."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import grain
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gun_jax.data.classes import IGNORE
 from gun_jax.data.sources import Source
-from gun_jax.errors import InputError
+from gun_jax.evaluation.views import ONE_VIEW, Views
 from gun_jax.metrics.confusion import ConfusionMatrix
 from gun_jax.models import GUN
 from gun_jax.ops.normalisation import normalise
-from gun_jax.ops.resizing import resize
 from gun_jax.system.distributed import all_reduce_sum
 
 _MAX_PARTIAL_BATCHES = 4  # sizes of images that wait for a full batch
@@ -49,39 +46,6 @@ def score_labels(
                 each(record, prediction)
     matrix.counts = all_reduce_sum(matrix.counts)
     return matrix
-
-
-@dataclasses.dataclass(frozen=True)
-class Views:
-    """The views of an image whose predictions are averaged.
-
-    Attributes:
-      scales: factors on the image's size.
-      flip: whether each is also seen mirrored.
-    """
-
-    scales: tuple[float, ...] = (1.0,)
-    flip: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.scales or not all(1 / 16 <= scale <= 16 for scale in self.scales):
-            raise InputError(f"scales {self.scales}; expected one or several within 1/16 and 16, e.g. 0.75,1,1.25")
-
-    def label(self, model: Any, variables: Any, images: jax.Array, size: tuple[int, int]) -> jax.Array:
-        """Labels int32 (B, H', W') of normalised images (B, H, W, 3): the argmax of the mean of the probabilities."""
-        if self == ONE_VIEW:
-            return model.apply(variables, images, output_size=size, method="predict")
-        total: Any = 0.0
-        for scale in self.scales:
-            height, width = (max(1, round(side * scale)) for side in images.shape[1:3])
-            seen = resize(images, (height, width))
-            for mirrored in (False, True)[: 1 + self.flip]:
-                logits = model.apply(variables, seen[:, :, ::-1] if mirrored else seen, output_size=size)
-                total = total + jax.nn.softmax(logits[:, :, ::-1] if mirrored else logits)
-        return total.argmax(-1).astype(jnp.int32)
-
-
-ONE_VIEW = Views()
 
 
 def make_scorer(model: GUN, batch_size: int, threads: int, views: Views = ONE_VIEW) -> Callable[..., ConfusionMatrix]:

@@ -13,6 +13,7 @@ import numpy as np
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.sources import Source
 from gun_jax.errors import InputError
+from gun_jax.evaluation.views import ONE_VIEW, Views
 from gun_jax.ops.normalisation import normalise
 from gun_jax.runs.loading import Trained
 from gun_jax.system.files import UNFINISHED, atomic_write
@@ -21,7 +22,7 @@ SIZE = (1024, 2048)  # (height, width) that the server accepts
 
 
 def write_submission(
-    trained: Trained, source: Source, folder: pathlib.Path, progress: Callable[[], None]
+    trained: Trained, source: Source, folder: pathlib.Path, progress: Callable[[], None], views: Views = ONE_VIEW
 ) -> pathlib.Path:
     """Labels all images, then writes `FOLDER/CITY_SEQUENCE_FRAME_pred_labelIds.png` of each and `FOLDER.zip` of all.
 
@@ -30,6 +31,7 @@ def write_submission(
       source: Cityscapes; labels are not needed.
       folder: new, empty, or that of an earlier submission of the same images.
       progress: called after every image.
+      views: of each image, whose probabilities are averaged.
 
     Returns:
       The zip file.
@@ -45,7 +47,7 @@ def write_submission(
 
     @jax.jit
     def predict(variables: dict[str, Any], image: jax.Array) -> jax.Array:
-        return trained.model.apply(variables, normalise(image[None]), output_size=SIZE, method="predict")[0]
+        return views.label(trained.model, variables, normalise(image[None]), SIZE)[0]
 
     files: dict[str, bytes] = {}  # about 20 KB each
     for index in range(len(source)):

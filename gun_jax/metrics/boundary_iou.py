@@ -1,10 +1,13 @@
 """Boundary IoU (Cheng et al., CVPR 2021): IoU of the pixels inside masks that are close to their contours."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 
 from gun_jax.errors import InputError
-from gun_jax.metrics.confusion import mean_over_classes, ratio
+from gun_jax.metrics.confusion import mean_over_classes, none_for_nan, ratio
 
 SHARE_OF_DIAGONAL = 0.02  # the width of the band in the paper
 
@@ -57,6 +60,11 @@ class BoundaryIoU:
     def miou(self) -> float:
         """Mean of `iou` over the classes that have one; NaN if none has."""
         return mean_over_classes(self.iou())
+
+    def scores(self, names: Sequence[str]) -> dict[str, Any]:
+        """For JSON: "boundary_miou", "boundary_iou" by class name, None without a value; "boundary_share"."""
+        iou = {name: none_for_nan(value) for name, value in zip(names, self.iou(), strict=True)}
+        return {"boundary_miou": none_for_nan(self.miou()), "boundary_iou": iou, "boundary_share": self.share}
 
 
 def _band(mask: np.ndarray, ignored: np.ndarray, width: int) -> np.ndarray:

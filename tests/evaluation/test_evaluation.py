@@ -1,6 +1,7 @@
 """`evaluate` against loops over one image at a time, and what it writes, draws, shows and refuses."""
 
 import functools
+import json
 import os
 import shutil
 import types
@@ -17,7 +18,10 @@ from gun_jax.data.synthetic import SyntheticScenes
 from gun_jax.errors import InputError
 from gun_jax.evaluation import evaluate as evaluation
 from gun_jax.evaluation.evaluate import evaluate, newest_run
+from gun_jax.evaluation.screen import show_scores
+from gun_jax.metrics.boundary_iou import BoundaryIoU
 from gun_jax.runs import loading
+from gun_jax.runs.image_counts import read_image_counts
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,9 +51,14 @@ def evaluated(random_run, iou_by_loops, tmp_path_factory):
         )[0]
     )
     labels = [scenes[i]["label"] for i in range(5)]
-    found = iou_by_loops(labels, [predict(scenes[i]["image"]) for i in range(5)], 19)
+    predictions = [np.asarray(predict(scenes[i]["image"])) for i in range(5)]
     return types.SimpleNamespace(
-        workdir=workdir, report=report, file=workdir / "evaluation" / "val.json", expected=found, labels=labels
+        workdir=workdir,
+        report=report,
+        file=workdir / "evaluation" / "val.json",
+        expected=iou_by_loops(labels, predictions, 19),
+        labels=labels,
+        predictions=predictions,
     )
 
 
@@ -106,6 +115,44 @@ def test_another_split_and_an_older_step_are_evaluated_on_request(evaluated, str
     report = strict_json((evaluated.workdir / "evaluation" / "train.json").read_text())
     assert (report["split"], report["step"], report["images"]) == ("train", 3, 6)
     assert strict_json(evaluated.file.read_text())["step"] == 7
+
+
+# Boundary IoU, and each image by itself
+
+
+@pytest.fixture(scope="module")
+def more(evaluated, tmp_path_factory):
+    """The scores with all measures, and the folder of their files."""
+    workdir = tmp_path_factory.mktemp("more") / "run"
+    shutil.copytree(evaluated.workdir, workdir, ignore=shutil.ignore_patterns("evaluation"))
+    return evaluate(workdir, boundary_share=0.05, each_image=True, batch_size=5), workdir / "evaluation"
+
+
+def test_boundary_iou_is_that_of_the_images_one_by_one(evaluated, more):
+    expected = BoundaryIoU(19, 0.05)
+    for label, prediction in zip(evaluated.labels, evaluated.predictions, strict=True):
+        expected.update(label, prediction)
+    assert more[0]["boundary_miou"] == pytest.approx(expected.miou(), abs=1e-3)
+    found = np.array(list(more[0]["boundary_iou"].values()), float)
+    np.testing.assert_allclose(found, expected.iou(), atol=5e-3)
+    assert more[0]["boundary_share"] == 0.05 and more[0]["miou"] == pytest.approx(evaluated.report["miou"], abs=1e-3)
+
+
+def test_boundary_iou_is_shown_beside_iou(more, capsys):
+    show_scores(more[0] | {"boundary_miou": 0.321})
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "mean (mIoU)" in line]
+    assert [cell.strip() for cell in line.split("│")[2:4]] == [f"{100 * more[0]['miou']:.1f}", "32.1"]
+
+
+def test_the_counts_of_each_image_are_written(evaluated, more):
+    found = read_image_counts(more[1] / "val-images.npz")
+    assert (found.step, list(found.classes)) == (7, list(evaluated.report["iou"]))
+    rows = json.loads((more[1] / "val-images.json").read_text())
+    assert list(found.ids) == [row["id"] for row in rows] == [f"synthetic-15-{number:06d}" for number in range(5)]
+    for counts, label, prediction in zip(found.counts, evaluated.labels, evaluated.predictions, strict=True):
+        expected = np.zeros((19, 19), int)
+        np.add.at(expected, (label[label != 255], prediction[label != 255]), 1)
+        assert np.abs(counts - expected).sum() <= 4  # a pixel may fall to the other side of a tie
 
 
 # Images

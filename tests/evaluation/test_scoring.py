@@ -3,15 +3,14 @@
 import types
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gun_jax import GUN
 from gun_jax.data.classes import CITYSCAPES
 from gun_jax.data.synthetic import SyntheticScenes
-from gun_jax.errors import InputError
-from gun_jax.evaluation.scoring import Views, make_scorer, score_labels
+from gun_jax.evaluation.scoring import make_scorer, score_labels
+from gun_jax.evaluation.views import Views
 from gun_jax.metrics.confusion import ConfusionMatrix
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # ImageNet's, as torchvision has them
@@ -163,33 +162,6 @@ def test_batches_of_one_size_are_compiled_once(network, random_variables):
     assert not compiled
 
 
-# Several views of an image
-
-
-class Brightness:
-    """A "network" whose logits depend on the place and on the size of what it sees."""
-
-    def apply(self, variables, images, output_size, method=None):
-        value = jax.image.resize(images[..., :1], (len(images), *output_size, 1), "nearest")
-        tilt = jnp.linspace(0, 1, output_size[1])[:, None]
-        return jnp.concatenate([value * images.shape[1] / 8, tilt + 0 * value, 0.3 + 0 * value], -1)
-
-
-def test_views_average_the_probabilities_of_scales_and_mirror_images():
-    images = np.random.default_rng(0).normal(size=(2, 8, 12, 3)).astype(np.float32)
-    expected = 0.0
-    for height, width in ((8, 12), (4, 6)):
-        seen = np.asarray(jax.image.resize(images, (2, height, width, 3), "linear", antialias=True))
-        for mirrored in (False, True):
-            logits = Brightness().apply(None, seen[:, :, ::-1] if mirrored else seen, (8, 12))
-            exponentials = np.exp(np.asarray(logits, np.float64))
-            probabilities = exponentials / exponentials.sum(-1, keepdims=True)
-            expected = expected + (probabilities[:, :, ::-1] if mirrored else probabilities)
-    labels = Views((1.0, 0.5), flip=True).label(Brightness(), None, jnp.asarray(images), (8, 12))
-    np.testing.assert_array_equal(labels, expected.argmax(-1))
-    assert len(np.unique(labels)) == 2
-
-
 def test_mirror_images_give_mirrored_labels(network):
     """With both views the network's labels of a mirrored image are the mirrored labels."""
     source = Records([SMALL])
@@ -200,9 +172,3 @@ def test_mirror_images_give_mirrored_labels(network):
             network.variables, source, lambda _, labels: found.append(np.array(labels))
         )
     assert np.mean(found[0] == found[1][:, ::-1]) > 0.999
-
-
-@pytest.mark.parametrize("scales", [(), (0.0,), (100.0,)])
-def test_impossible_scales_are_refused(scales):
-    with pytest.raises(InputError, match=r"^scales \(.*expected one or several within 1/16 and 16"):
-        Views(scales)

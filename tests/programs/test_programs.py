@@ -244,9 +244,13 @@ def test_a_label_value_outside_the_class_map_is_refused_by_name_and_place(data, 
         (["--report_images=3"], ["--report_images", "add --report"]),
         (["--report", "--report_images=-1"], ["--report_images is -1", "0 or more"]),
         (["--report", "--submission=new"], ["--submission only writes files", "--report"]),
+        (["--flip", "--exported=onnx.json"], ["--exported only scores; leave out --flip"]),
+        (["--overlap=0.5"], ["--overlap needs --window; add --window"]),
+        (["--boundary_share=0.01"], ["--boundary_share needs --boundary_iou"]),
+        (["--window=512"], ["--window is '512'; expected HEIGHTxWIDTH"]),
     ],
 )
-def test_an_impossible_report_is_refused(place, arguments, words):
+def test_an_impossible_evaluation_is_refused(place, arguments, words):
     refused(run("evaluate.py", "--workdir=nowhere", *arguments, cwd=place), *words)
 
 

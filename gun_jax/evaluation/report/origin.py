@@ -38,7 +38,7 @@ class Setting:
 
 
 def settings(config: ConfigDict) -> dict[str, list[Setting]]:
-    """All settings by section: "" for those without one, "data", "model", "optimizer"."""
+    """All settings by section: "" for those without one, "data", "loss", "model", "optimizer"."""
     defaults = default_config()
     sections: dict[str, list[Setting]] = {}
     for name in setting_names(config):

@@ -72,6 +72,7 @@ def write_report(
     page = _environment().get_template("page.html").render(
         run=workdir.absolute().name,
         scores=scores,
+        views=_views(scores),
         data=trained.config.data.source,
         classes=classes,
         weakest=tables.weakest(classes),
@@ -121,6 +122,19 @@ def _groups(
     else:
         groups = [Group("Worst images", encoded[: len(worst)]), Group("Best images", encoded[len(worst) :])]
     return [group for group in groups if group.images], records
+
+
+def _views(scores: dict[str, Any]) -> str:
+    """The views that were averaged, e.g. "scales 0.75, 1 and mirror images"; "" for a single view."""
+    if "scales" not in scores:
+        return ""
+    scales = [f"{scale:g}" for scale in scores["scales"]]
+    parts = [f"scale{'s' if len(scales) > 1 else ''} {', '.join(scales)}"]
+    parts += ["mirror images"] if scores["flip"] else []
+    if "window" in scores:
+        height, width = scores["window"]
+        parts.append(f"windows of {height}x{width}")
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
 
 
 def _trimap_chart(trained: Trained, per_image: PerImageScores, file: pathlib.Path | None) -> Chart | None:

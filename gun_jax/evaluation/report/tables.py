@@ -22,6 +22,7 @@ class ClassRow:
       precision: fraction of the pixels predicted as the class that belong to it.
       recall: fraction of the pixels of the class that are predicted as it.
       share: fraction of all pixels that belong to the class; ignored pixels do not count.
+      boundary_iou: Boundary IoU, if it was computed.
     """
 
     name: str
@@ -31,6 +32,7 @@ class ClassRow:
     precision: float | None = None
     recall: float | None = None
     share: float | None = None
+    boundary_iou: float | None = None
 
 
 def class_rows(matrix: ConfusionMatrix, scores: dict[str, Any], classes: ClassMap) -> list[ClassRow]:
@@ -52,6 +54,7 @@ def class_rows(matrix: ConfusionMatrix, scores: dict[str, Any], classes: ClassMa
             precision=_ratio(hits[index], predicted[index]),
             recall=_ratio(hits[index], truth[index]),
             share=_ratio(truth[index], total),
+            boundary_iou=scores.get("boundary_iou", {}).get(name),
         )
         for index, name in enumerate(classes.names)
     ]

@@ -18,8 +18,9 @@ def test_settings_that_are_not_the_default_are_marked_and_all_are_there():
     assert changed == {
         ("", "batch_size"): ("3", "8"), ("model", "width"): ("0.25", "1.0"), ("data", "crop"): ("(64, 128)", "none"),
     }  # fmt: skip
-    count = sum(1 for section in (config, config.data, config.model, config.optimizer) for key in section) - 3
-    assert sum(map(len, found.values())) == count and list(found) == ["", "data", "model", "optimizer"]
+    sections = ["data", "loss", "model", "optimizer"]
+    count = len(config) - len(sections) + sum(len(config[section]) for section in sections)
+    assert sum(map(len, found.values())) == count and list(found) == ["", *sections]
 
 
 def test_versions_are_those_of_the_installed_packages():
