@@ -15,7 +15,8 @@ from gun_jax.runs.loading import Trained
 
 def page(path, **more):
     """The text of the page of one image, with further scores."""
-    label, prediction = np.kron(np.random.default_rng(0).integers(0, 3, (2, 2, 3)), np.ones((8, 8), int))
+    label = np.kron(np.random.default_rng(0).integers(0, 3, (2, 3)), np.ones((8, 8), int))
+    prediction = np.roll(label, 2, 1)
     record = {"image": np.zeros((16, 24, 3), np.uint8), "label": label.astype(np.uint8), "id": "a", "index": 0}
     per_image, boundary = PerImageScores(11), BoundaryIoU(11, 0.05)
     per_image.add(record, prediction)
