@@ -9,12 +9,14 @@ import subprocess
 import sys
 
 import cv2
+import numpy as np
 import pytest
 from reference_programs import run_program
 
 import gun_jax
 from gun_jax.configuration import default_config
 from gun_jax.data.classes import CAMVID
+from gun_jax.runs.image_counts import ImageCounts
 from gun_jax.runs.workdir import save_config
 
 ROOT = pathlib.Path(gun_jax.__file__).parents[1]
@@ -67,6 +69,32 @@ def test_the_mean_shows_a_row_for_each_recipe(place, tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
     rows = list(csv.DictReader((tmp_path / "runs.csv").open()))
     assert [(row["run"], row["runs"], row["mIoU %"]) for row in rows] == [("fast", "1", "50.0"), ("slow", "1", "25.0")]
+
+
+def test_two_recipes_on_the_same_images_have_a_difference_with_an_interval(place):
+    for name, right in (("fast", 90), ("slow", 80)):
+        counts = np.tile(np.eye(11, dtype=np.int64) * right, (12, 1, 1))
+        counts[:, 0, 1] = 100 - right
+        folder = place / "runs" / name / "evaluation"
+        folder.mkdir()
+        ImageCounts([str(number) for number in range(12)], counts, CAMVID.names, 2).write(folder / "val-images.npz")
+    result = run("runs/fast", "runs/slow", "--paired", "--block=4", cwd=place)
+    assert (result.returncode, result.stderr) == (0, "")
+    table = dict([cell.strip() for cell in line.split("│")[1:3]] for line in result.stdout.splitlines() if "│" in line)
+    assert table["difference"] == table["to"] == table["95 % interval, from"] == "1.8"  # two of 11 classes differ by 10 points
+    assert result.stdout.splitlines()[-1] == "12 images in 1 fold; blocks of 4 images"
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--block=4"], "--block needs --paired; add --paired"),
+        (["--mean", "--paired"], "--mean and --paired are two tables; give one of them"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(place, flags, line):
+    result = run(*flags, cwd=place)
+    assert (result.returncode, result.stderr) == (2, f"runs.py: {line}\n")
 
 
 def test_without_any_run_it_says_where_it_looked(tmp_path):
