@@ -22,7 +22,7 @@ VERDICTS = {
 }
 
 
-# CamVid's own colours are dark and alike over an image. These differ by at least 25 in CIELAB from each other.
+# CamVid's own colours are dark and alike over an image. Half mixed with any grey these differ by at least 18 in CIELAB.
 _CAMVID_OVERLAY = {
     "sky": (125, 200, 255),
     "building": (240, 150, 60),
@@ -31,7 +31,7 @@ _CAMVID_OVERLAY = {
     "pavement": (255, 130, 210),
     "tree": (50, 170, 70),
     "sign": (255, 225, 20),
-    "fence": (130, 85, 45),
+    "fence": (150, 240, 0),
     "car": (35, 70, 255),
     "pedestrian": (255, 0, 50),
     "bicyclist": (0, 235, 215),

@@ -25,7 +25,13 @@ def test_the_overlay_colours_of_camvid_can_be_told_apart_over_dark_and_light_ima
     distances = np.linalg.norm(mixed[:, None] - mixed[None], axis=-1)[~np.eye(11, dtype=bool)]
     own = lab(CAMVID.palette()[:11] * 0.5 + ground * 0.5)
     before = np.linalg.norm(own[:, None] - own[None], axis=-1)[~np.eye(11, dtype=bool)]
-    assert distances.min() > 10 and distances.min() > before.min()
+    assert distances.min() > 18 and distances.min() > before.min()
+
+
+def test_no_class_looks_like_the_bare_image():
+    for ground in (40, 80, 120, 160):
+        mixed, bare = lab(overlay_palette(CAMVID)[:11] * 0.5 + ground * 0.5), lab([ground] * 3)
+        assert np.linalg.norm(mixed - bare, axis=-1).min() > 17
 
 
 def test_other_classes_keep_their_colours_in_overlays():
