@@ -103,7 +103,7 @@ def test_an_unknown_setting_cannot_be_assigned(section):
         ("model.branch_norm", "both"),
         ("model.padding", "reflect"),
         ("data.random_scale_distribution", "normal"),
-        ("optimizer.schedule", "cosine"),
+        ("optimizer.schedule", "linear"),
     ],
 )
 def test_an_impossible_value_is_refused_in_a_line_by_the_name_of_its_setting(name, value):
