@@ -151,14 +151,15 @@ class _Interpreter:
     def _conv_general_dilated(self, inputs: list, params: dict, where: str, equation: Any) -> str:
         x, kernel = inputs
         form = params["dimension_numbers"]
-        plain = params["feature_group_count"] == params["batch_group_count"] == 1 == max(params["lhs_dilation"])
+        plain = params["batch_group_count"] == 1 == max(params["lhs_dilation"])
         if (form.lhs_spec, form.rhs_spec, form.out_spec) != (_TO_NCHW, (3, 2, 0, 1), _TO_NCHW) or not plain:
-            raise _unsupported("a convolution with groups, a dilated input or another layout than NHWC", where)
+            raise _unsupported("a convolution with a grouped batch, a dilated input or another layout than NHWC", where)
         (top, bottom), (left, right) = params["padding"]
         return self._graph.add(
             "Conv",
             [x, self._graph.constant(kernel.transpose(3, 2, 0, 1))],
             where,
+            group=params["feature_group_count"],
             kernel_shape=kernel.shape[:2],
             strides=params["window_strides"],
             dilations=params["rhs_dilation"],
@@ -200,10 +201,31 @@ class _Interpreter:
             "Concat", [self._name(value) for value in inputs], where, axis=_AXIS[params["dimension"]]
         )
 
+    def _pad(self, inputs: list, params: dict, where: str, _: Any) -> str:
+        x, value = inputs
+        before, after, between = zip(*params["padding_config"], strict=True)
+        if any(between) or isinstance(x, np.ndarray) or value != 0:
+            raise _unsupported("padding with other numbers than 0, or inside a map", where)
+        pads = [sides[axis] for sides in (before, after) for axis in _TO_NCHW]
+        return self._graph.add("Pad", [x, self._graph.constant(np.asarray(pads, np.int64))], where)
+
+    def _reduce_sum(self, inputs: list, params: dict, where: str, _: Any) -> str:
+        """A sum over rows and columns; they stay as axes of 1 in the graph."""
+        if tuple(params["axes"]) != (1, 2):
+            raise _unsupported("a sum over other axes than rows and columns", where)
+        axes = self._graph.constant(np.asarray([2, 3], np.int64))
+        return self._graph.add("ReduceSum", [inputs[0], axes], where, keepdims=1)
+
     def _broadcast_in_dim(self, inputs: list, params: dict, where: str, equation: Any) -> str:
-        if equation.invars[0].aval.shape != params["shape"]:
-            raise _unsupported("a map broadcast along an axis", where)
-        return inputs[0]
+        source, target = equation.invars[0].aval.shape, params["shape"]
+        if len(source) == 2 and tuple(params["broadcast_dimensions"]) == (0, 3) and target[1:3] == (1, 1):
+            return inputs[0]  # after `_reduce_sum`, which keeps the axes
+        if len(source) != 4 or source[0] != target[0]:
+            raise _unsupported("an array broadcast to a map", where)
+        if source == target:
+            return inputs[0]
+        sizes = self._graph.constant(np.asarray([1, *(target[axis] for axis in _TO_NCHW[1:])], np.int64))
+        return self._graph.add("Expand", [inputs[0], sizes], where)
 
 
 def _unsupported(what: str, where: str) -> InputError:

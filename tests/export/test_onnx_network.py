@@ -29,6 +29,7 @@ NETWORKS = {
     "three branches": {"encoder": "enc124shared", "fusion": "postproc_concat", "input_subsampling": 1},
     "bottlenecks": {"variant": "d54"},
 }
+EFFICIENTNET = {"encoder": "efficientnet_lite0", "logits_stride": 4, "decoder_channels": 8}
 
 
 def scenes(count, size):
@@ -75,6 +76,16 @@ def test_a_network_gives_the_labels_of_predict(name, size, random_variables):
     assert np.mean(labels == expected) >= 0.999
 
 
+def test_a_network_with_an_efficientnet_gives_the_labels_of_predict(random_variables):
+    """Grouped convolutions, padding at one side, ReLU6, and the mean of a map; sides that are odd at every stride."""
+    model, images = gun_jax.GUN(19, **EFFICIENTNET), scenes(2, (45, 70))
+    variables = random_variables(model)
+    labels = run(onnx_network(model, variables, (45, 70), (45, 70)), images)
+    expected = predicted(model, variables, images, (45, 70))
+    assert len(np.unique(expected)) > 1
+    assert np.mean(labels == expected) >= 0.999
+
+
 def test_offsets_matter_in_what_is_compared(final):
     images = scenes(1, (64, 96))
     plain = final.model.clone(guidance=None)
@@ -111,8 +122,11 @@ def test_names_of_nodes_contain_the_module(final):
     ("operation", "named"),
     [
         (jnp.sin, "sin at the top is not supported"),
-        (lambda x: jnp.broadcast_to(x, (3, 4, 4, 2)), "a map broadcast"),
-        (lambda x: jax.lax.conv(x, np.ones((2, 4, 1, 1), np.float32), (1, 1), "SAME"), "a convolution with groups"),
+        (lambda x: jnp.broadcast_to(x, (3, 4, 4, 2)), "an array broadcast"),
+        (
+            lambda x: jax.lax.conv(x, np.ones((2, 4, 1, 1), np.float32), (1, 1), "SAME"),
+            "a convolution with a grouped batch",
+        ),
     ],
     ids=["sine", "repeated", "NCHW"],
 )
