@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times predict.py on a video: the pretrained model and the paper's full network, by both engines.
+"""Times predict.py on a video: the pretrained models and the paper's full network, by both engines.
 
     python benchmarks/prediction.py [--frames=60] [--rounds=5] [--data_dir=CAMVID]
 
@@ -100,7 +100,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
         write_video(folder / "video.mp4", _FRAMES.value)
-        networks = {"pretrained, narrow": pretrained.folder_of("camvid_narrow"), "full": full_network(folder / "full")}
+        networks = {name: pretrained.folder_of(name) for name in pretrained.MODELS}
+        networks["full"] = full_network(folder / "full")
         cases = [(name, engine) for name in networks for engine in ("jax", "openvino")]
         found: dict[tuple[str, str], list[tuple[float, float, float]]] = {case: [] for case in cases}
         for warm_up in [True] + [False] * _ROUNDS.value:  # the warm-up fills the compilation cache
