@@ -28,6 +28,7 @@ from gun_jax.ops.sampling import METHODS, PADDINGS
 from gun_jax.version import __version__
 
 MAX_STEPS = 2**31 - 1  # the step counter has 32 bits
+CLASS_WEIGHTS = ("log", "median_frequency")  # rules by which `loss.class_weights` counts pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,15 +96,15 @@ def _is_scale(value: tuple) -> bool:
 
 
 def _is_class_weights(value: str) -> bool:
-    return value in ("", "log", "median_frequency") or all(map(_is_positive, value.split(",")))
+    return value in ("", *CLASS_WEIGHTS) or all(map(_is_factor, value.split(",")))
 
 
 def _is_numbers_of_parts(value: str) -> bool:
     entries = [entry.partition("=") for entry in value.split(",")]
-    return not value or all(part.strip() and _is_positive(number) for part, _, number in entries)
+    return not value or all(part.strip() and _is_factor(number) for part, _, number in entries)
 
 
-def _is_positive(text: str) -> bool:
+def _is_factor(text: str) -> bool:
     """Whether a text is a finite number, at least 0."""
     try:
         return 0 <= float(text) < math.inf
@@ -189,7 +190,6 @@ SETTINGS = {
     "model.variant": Setting("d22", "variant of the DRN", choices=VARIANTS),
     "model.branch_norm": Setting("shared", "running statistics of batch norm where branches share parameters: one set, "
                                  "or one per branch", choices=BRANCH_NORMS),
-
     "model.logits_stride": Setting(0, "side of a logit in pixels of the image that the finest branch sees; 0: 8",
                                    accepts=lambda value: value in (0, *LOGITS_STRIDES),
                                    form="0, 2, 4 or 8; with an EfficientNet also 16 or 32"),
@@ -200,7 +200,6 @@ SETTINGS = {
     "loss.class_weights": Setting("", "weights of the classes: 1 / ln(1.10 + share of the pixels) as ENet, median "
                                   "frequency, or the numbers; '': none", accepts=_is_class_weights,
                                   form="'', log, median_frequency, or a number for each class, e.g. '1,2.5,1'"),
-
     "loss.label_smoothing": Setting(0.0, "share of the target that is spread over all classes", minimum=0, maximum=1),
     "loss.hard_threshold": Setting(1.0, "OHEM: only pixels whose class has a smaller probability count; 1: all",
                                    above=0, maximum=1),

@@ -70,30 +70,6 @@ class LightingJitter(grain.transforms.RandomMap):
         return record | {"image": _to_bytes(record["image"] + (255 * color).astype(np.float32))}
 
 
-def color_covariance(source: Source, images: int = 128) -> np.ndarray:
-    """Covariance of red, green and blue (0 to 1) over the pixels of a data set: float64 (3, 3).
-
-    Args:
-      source: the data set.
-      images: number of images to read, spread evenly; at most all of them.
-    """
-    count, total, products = 0, np.zeros(3), np.zeros((3, 3))
-    for index in np.unique(np.linspace(0, len(source) - 1, images).round().astype(int)):
-        pixels = source[int(index)]["image"].reshape(-1, 3) / 255.0
-        count += len(pixels)
-        total += pixels.sum(0)
-        products += pixels.T @ pixels
-    mean = total / count
-    return products / count - np.outer(mean, mean)
-
-
-_LUMA = np.asarray((0.299, 0.587, 0.114), np.float32)
-
-
-def _to_bytes(image: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
-
-
 @dataclasses.dataclass(frozen=True)
 class GammaJitter(grain.transforms.RandomMap):
     """Raises grey levels (0 to 1) to a power, log-uniform between 1 / (1 + strength) and 1 + strength."""
@@ -160,3 +136,27 @@ class JpegArtefacts(grain.transforms.RandomMap):
         _, content = cv2.imencode(".jpg", record["image"][..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
         image: np.ndarray = cv2.imdecode(content, cv2.IMREAD_COLOR)  # type: ignore[assignment]  # its own JPEG
         return record | {"image": np.ascontiguousarray(image[..., ::-1])}
+
+
+def color_covariance(source: Source, images: int = 128) -> np.ndarray:
+    """Covariance of red, green and blue (0 to 1) over the pixels of a data set: float64 (3, 3).
+
+    Args:
+      source: the data set.
+      images: number of images to read, spread evenly; at most all of them.
+    """
+    count, total, products = 0, np.zeros(3), np.zeros((3, 3))
+    for index in np.unique(np.linspace(0, len(source) - 1, images).round().astype(int)):
+        pixels = source[int(index)]["image"].reshape(-1, 3) / 255.0
+        count += len(pixels)
+        total += pixels.sum(0)
+        products += pixels.T @ pixels
+    mean = total / count
+    return products / count - np.outer(mean, mean)
+
+
+_LUMA = np.asarray((0.299, 0.587, 0.114), np.float32)
+
+
+def _to_bytes(image: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)

@@ -1,7 +1,7 @@
 """Depthwise convolutions as sums of shifted images, and by oneDNN where it can be used.
 
-XLA's own form for CPUs loops over channels one by one. A sum of k x k shifted images, each times its row of the kernel,
-is one loop in which neighbouring channels are vectors.
+A sum of k x k shifted images, each times its place in the kernel, is one loop in which neighbouring channels are
+vectors.
 """
 
 import functools

@@ -66,7 +66,7 @@ Compiled Once(const std::vector<int64_t>& key, Compile compile) {
 // Threads that wait for each other at the end of a small operation cost more than they save. oneDNN wants as many when
 // it compiles a primitive as when it runs it.
 void UseThreadsFor(int64_t multiply_adds) {
-  constexpr int64_t kSmall = 1 << 24;  // about half a millisecond
+  constexpr int64_t kSmall = 1 << 24;
   static const int all = omp_get_max_threads();  // OMP_NUM_THREADS, or the cores
   omp_set_num_threads(multiply_adds < kSmall ? 1 : all);
 }

@@ -7,16 +7,7 @@ import numpy as np
 import pytest
 from absl import flags
 
-from gun_jax.data.appearance import (
-    Blur,
-    ColorJitter,
-    GammaJitter,
-    Grey,
-    JpegArtefacts,
-    LightingJitter,
-    Noise,
-    color_covariance,
-)
+from gun_jax.data import appearance
 from gun_jax.data.augment import RandomCrop, RandomFlip, RandomScale
 from gun_jax.data.classes import CAMVID
 from gun_jax.data.pipeline import augmentations, training_batches
@@ -122,13 +113,14 @@ def test_the_augmentations_are_those_of_the_settings_in_the_order_scale_crop_fli
     source = Numbered(10)
     place = [RandomScale(0.5, 2.0), RandomCrop((6, 6), 0.5), RandomFlip()]
     assert augmentations(settings(**AUGMENTED), source) == [
-        *place, GammaJitter(0.3), Grey(0.2), Blur(1.0), Noise(5.0), JpegArtefacts(40)
+        *place, appearance.GammaJitter(0.3), appearance.Grey(0.2), appearance.Blur(1.0), appearance.Noise(5.0),
+        appearance.JpegArtefacts(40)
     ]  # fmt: skip
     assert augmentations(settings(crop=(3, 5)), source) == [RandomCrop((3, 5))]
     assert augmentations(settings(), source) == []
-    assert augmentations(settings(color_jitter=0.4, flip=True), source) == [RandomFlip(), ColorJitter(0.4)]
+    assert augmentations(settings(color_jitter=0.4, flip=True), source) == [RandomFlip(), appearance.ColorJitter(0.4)]
     (jitter,) = augmentations(settings(lighting_jitter=0.1), source)
-    assert jitter == LightingJitter(0.1, color_covariance(source).tolist())
+    assert jitter == appearance.LightingJitter(0.1, appearance.color_covariance(source).tolist())
 
 
 def test_without_a_crop_random_scale_leaves_the_size_of_the_images():

@@ -8,6 +8,8 @@ from reference_models import quick_jit
 import gun_jax
 from gun_jax.ops.losses import cross_entropy
 
+SIZE = 96, 128  # height, width
+
 
 @pytest.fixture(scope="module")
 def both(random_variables):
@@ -16,15 +18,16 @@ def both(random_variables):
     model = gun_jax.GUN(5, width=0.25)
     variables = random_variables(model)
     rng = np.random.default_rng(0)
-    images = gun_jax.normalise(rng.integers(0, 256, (1, 48, 64, 3), np.uint8))
-    labels = rng.integers(0, 5, (1, 48, 64))
+    # The coarsest maps have 12 pixels: batch norm over fewer amplifies the rounding of all layers before it.
+    images = gun_jax.normalise(rng.integers(0, 256, (1, *SIZE, 3), np.uint8))
+    labels = rng.integers(0, 5, (1, *SIZE))
 
     def loss(params):
-        logits, _ = model.apply({**variables, "params": params}, images, True, (48, 64), mutable=["batch_stats"])
+        logits, _ = model.apply({**variables, "params": params}, images, True, SIZE, mutable=["batch_stats"])
         return cross_entropy(logits, labels), logits
 
     def run(params):
-        predicted = model.apply(variables, images, (48, 64), method="predict")
+        predicted = model.apply(variables, images, SIZE, method="predict")
         gradients, logits = jax.grad(loss, has_aux=True)(params)
         return predicted, logits, gradients
 
@@ -42,13 +45,12 @@ def test_the_labels_are_the_same(both):
 
 def test_the_logits_are_the_same(both):
     (_, ours, _), (_, plain, _) = both
-    # Each operation agrees to 1e-4; batch norm over the few pixels of the coarsest maps amplifies their rounding.
-    np.testing.assert_allclose(ours, plain, atol=3e-4 * np.abs(plain).max())
+    np.testing.assert_allclose(ours, plain, atol=1e-4 * np.abs(plain).max())
 
 
 def test_the_gradients_are_the_same(both):
     def close(ours, plain):
         # A sum near zero may round to the other side of a ReLU.
-        assert np.linalg.norm(ours - plain) < 5e-3 * np.linalg.norm(plain) + 1e-6
+        assert np.linalg.norm(ours - plain) < 1e-3 * np.linalg.norm(plain) + 1e-6
 
     jax.tree.map(close, both[0][2], both[1][2])

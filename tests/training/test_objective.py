@@ -21,6 +21,8 @@ from gun_jax.training.step import train_step
 class Labels(list):
     """A source of label images alone."""
 
+    identity = "labels"
+
     def __init__(self, *labels, count=3):
         super().__init__({"label": np.array(label, np.uint8)} for label in labels)
         self.classes = range(count)
@@ -42,6 +44,38 @@ def test_median_frequency_counts_only_the_images_that_show_a_class():
 def test_a_class_without_a_pixel_has_no_weight_of_infinity():
     weights = class_weights("median_frequency", Labels([[0, 1]], count=3))
     assert weights[2] == 0 and np.isfinite(class_weights("log", Labels([[0, 1]], count=3))).all()
+
+
+def test_of_many_images_a_thousand_are_counted_from_the_first_to_the_last():
+    read = []
+
+    class Many(Labels):
+        def __len__(self):
+            return 5000
+
+        def __getitem__(self, index):
+            read.append(index)
+            return {"label": np.array([[0, 1, 2]], np.uint8)}
+
+    np.testing.assert_allclose(class_weights("log", Many()), 1 / np.log(1.10 + 1 / 3))
+    assert len(read) == 1000 and (read[0], read[-1]) == (0, 4999)
+
+
+@pytest.mark.parametrize("action", ["skip", "stop"])
+def test_an_unreadable_record_does_what_the_setting_says(small_config, action):
+    class Damaged(Labels):
+        def __getitem__(self, index):
+            if index == 1:
+                raise InputError("label 1 is damaged")
+            return super().__getitem__(index)
+
+    small_config.loss.class_weights, small_config.data.on_bad_record = "log", action
+    source = Damaged([[0, 1]], [[2, 2]], [[0, 2]])
+    if action == "stop":
+        with pytest.raises(InputError, match="label 1 is damaged"):
+            make_objective(small_config, source, {})
+    else:
+        assert all(np.isfinite(make_objective(small_config, source, {}).class_weights))
 
 
 def test_weights_can_be_given():
