@@ -92,7 +92,13 @@ def receptive_fields(model: GUN) -> tuple[int, int | None]:
 
     The logits are those before upsampling, the offsets those before they are resized. A pixel that a branch of factor s
     sees counts as s pixels of the image; the reach of resizing is not counted. None: the network has no offsets.
+
+    Raises:
+      InputError: the network is not one of the paper's: its encoder is not of Table 1, or its logits are finer.
     """
+    check_choice("receptive_fields", "encoder", model.encoder, ENCODERS)
+    if model.logits_stride not in (0, _OUTPUT_STRIDE):
+        raise InputError(f"receptive_fields: logits_stride {model.logits_stride}; expected 0 or {_OUTPUT_STRIDE}")
     branches = ENCODERS[model.encoder].factors
     coarsest, finest = branches[-1], branches[0]
     logits = coarsest * receptive_field(model.variant)

@@ -7,7 +7,7 @@ import pytest
 
 from gun_jax import configuration
 from gun_jax.errors import InputError
-from gun_jax.models import DRN, counting
+from gun_jax.models import DRN, GUN, counting
 from gun_jax.paper import TABLES, set_column
 
 CLASSES = 19
@@ -193,3 +193,9 @@ def test_the_receptive_field_is_how_far_a_change_of_the_input_reaches(variant, l
 def test_a_receptive_field_of_what_there_is_not_is_refused(variant, level):
     with pytest.raises(InputError, match="receptive_field"):
         counting.receptive_field(variant, level)
+
+
+@pytest.mark.parametrize("attributes", [{"encoder": "efficientnet_lite0"}, {"logits_stride": 4}])
+def test_receptive_fields_of_networks_beside_the_paper_s_are_refused(attributes):
+    with pytest.raises(InputError, match=r"^receptive_fields: .*expected"):
+        counting.receptive_fields(GUN(19, **attributes))
